@@ -1,0 +1,1 @@
+"""Stream processing with event-time windows, watermarks, late data and exactly-once."""

@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# Third-party libraries from pinned sources, built once into a cached prefix outside the tree.
+#
+#   scripts/deps.sh            builds what is missing (RocksDB: about 5 minutes on two cores), then instant
+#   scripts/deps.sh --prefix   prints the prefix and builds nothing
+#
+# The prefix's name is a hash of the pins and flags below, so a changed pin never meets an old build.
+# A source counts when the content that we compile has the pinned hash, wherever it was found: first the
+# project's own release, then a package that carries it whole.
+set -euo pipefail
+
+ROCKSDB_VERSION=10.4.2
+ROCKSDB_URL=https://github.com/facebook/rocksdb/archive/refs/tags/v${ROCKSDB_VERSION}.tar.gz
+ROCKSDB_CRATE=librocksdb-sys
+ROCKSDB_CRATE_VERSION=0.17.3+10.4.2
+ROCKSDB_TREE=93aa8a60b33eec9fd0e1bf9cbb1593e12a1b1c8fd6f26d5156de3e216d6d3015
+ROCKSDB_FLAGS=(
+  -DCMAKE_BUILD_TYPE=Release -DROCKSDB_BUILD_SHARED=OFF
+  -DWITH_TESTS=OFF -DWITH_TOOLS=OFF -DWITH_BENCHMARK_TOOLS=OFF -DWITH_CORE_TOOLS=OFF -DWITH_GFLAGS=OFF
+  -DWITH_TRACE_TOOLS=OFF -DWITH_LIBURING=OFF
+  -DWITH_SNAPPY=OFF -DWITH_LZ4=OFF -DWITH_ZLIB=OFF -DWITH_ZSTD=OFF -DWITH_BZ2=OFF
+  -DFAIL_ON_WARNINGS=OFF -DPORTABLE=westmere -DUSE_RTTI=ON
+  -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DCMAKE_CXX_VISIBILITY_PRESET=hidden -DCMAKE_VISIBILITY_INLINES_HIDDEN=ON
+  -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=8
+)
+
+SIMDJSON_VERSION=3.12.3
+SIMDJSON_URL=https://github.com/simdjson/simdjson/releases/download/v${SIMDJSON_VERSION}
+SIMDJSON_PYTHON_PACKAGE=pysimdjson==7.0.2
+SIMDJSON_HEADER=d9db56c5fb2f1088baea32add602551edb1f434c2fe55abf79dcce74582e2dd7
+SIMDJSON_SOURCE=fadc917cb07dd43dd255588995a5e360bebf9085c2335470fb77cdd2bfea5ab2
+SIMDJSON_FLAGS=(-std=c++20 -O3 -DNDEBUG -march=x86-64-v2 -fPIC -fvisibility=hidden)
+
+CONNECT_SECONDS=5  # a release that does not answer by then is not waited for
+
+pins="$ROCKSDB_VERSION $ROCKSDB_TREE ${ROCKSDB_FLAGS[*]} $SIMDJSON_HEADER $SIMDJSON_SOURCE ${SIMDJSON_FLAGS[*]}"
+cache=${WRACKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wrackline}
+prefix=$cache/deps-$(printf '%s' "$pins" | sha256sum | cut -c1-16)
+
+if [[ ${1:-} == --prefix ]]; then
+  printf '%s\n' "$prefix"
+  exit
+fi
+
+say() { printf 'deps: %s\n' "$*"; }
+fail() { printf 'deps: %s\n' "$*" >&2; exit 1; }
+
+# One hash over what is compiled: path and content of each source file, sorted. Tests are not compiled.
+rocksdb_tree() {
+  (cd "$1" && find CMakeLists.txt cmake cache db env file include logging memory memtable monitoring options port table \
+     test_util tools trace_replay util utilities \
+     -type f \( -name '*.cc' -o -name '*.h' -o -name '*.c' -o -name '*.in' -o -name '*.cmake' -o -name CMakeLists.txt \) \
+     ! -name '*_test.cc' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+}
+
+# The first line of simdjson's two files is the time at which they were put together.
+simdjson_hash() { sed '1{/auto-generated on/d}' "$1" | sha256sum | cut -d' ' -f1; }
+
+fetch() {  # url file
+  curl -fsSL --connect-timeout "$CONNECT_SECONDS" --speed-limit 20000 --speed-time 10 -o "$2" "$1" 2>/dev/null
+}
+
+as_root() {
+  if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
+}
+
+need_cargo() {
+  command -v cargo >/dev/null && return
+  say "no cargo: installing Debian's cargo-web"
+  as_root apt-get update -qq >/dev/null 2>&1 || true
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cargo-web >/dev/null 2>&1 ||
+    return 1
+  command -v cargo >/dev/null
+}
+
+rocksdb_from_release() {
+  fetch "$ROCKSDB_URL" "$work/rocksdb.tar.gz" || return 1
+  mkdir "$work/release" && tar -xzf "$work/rocksdb.tar.gz" -C "$work/release" --strip-components=1 || return 1
+  rocksdb=$work/release
+}
+
+rocksdb_from_crate() {
+  need_cargo || { say "cargo is needed for this source: apt-get install cargo-web, or https://rustup.rs"; return 1; }
+  mkdir -p "$work/crate/src" && : >"$work/crate/src/lib.rs"
+  cat >"$work/crate/Cargo.toml" <<TOML
+[package]
+name = "fetch"
+version = "0.0.0"
+edition = "2021"
+[dependencies]
+$ROCKSDB_CRATE = { version = "=$ROCKSDB_CRATE_VERSION", default-features = false }
+TOML
+  (cd "$work/crate" && cargo vendor --quiet --versioned-dirs vendor >/dev/null) || return 1
+  rocksdb=$work/crate/vendor/$ROCKSDB_CRATE-$ROCKSDB_CRATE_VERSION/rocksdb
+  [[ -d $rocksdb ]]
+}
+
+find_rocksdb() {
+  local source tree
+  for source in release crate; do
+    say "RocksDB $ROCKSDB_VERSION: fetching the $source"
+    if ! "rocksdb_from_$source"; then
+      say "RocksDB $ROCKSDB_VERSION: the $source does not answer"
+    elif tree=$(rocksdb_tree "$rocksdb"); [[ $tree == "$ROCKSDB_TREE" ]]; then
+      return
+    else
+      say "RocksDB $ROCKSDB_VERSION: the $source is not what was pinned ($tree), skipped"
+    fi
+  done
+  fail "no source of RocksDB $ROCKSDB_VERSION could be used; it needs the network once"
+}
+
+simdjson_from_release() {
+  mkdir -p "$work/simdjson-release"
+  fetch "$SIMDJSON_URL/simdjson.h" "$work/simdjson-release/simdjson.h" &&
+    fetch "$SIMDJSON_URL/simdjson.cpp" "$work/simdjson-release/simdjson.cpp" || return 1
+  simdjson=$work/simdjson-release
+}
+
+simdjson_from_package() {
+  local python=${PYTHON:-python3}
+  [[ -x .venv/bin/python ]] && python=.venv/bin/python
+  "$python" -m pip --version >/dev/null 2>&1 || { say "$python has no pip: run scripts/setup.sh"; return 1; }
+  "$python" -m pip download --quiet --no-deps --no-binary :all: --dest "$work/sdist" "$SIMDJSON_PYTHON_PACKAGE" \
+    >"$work/pip.log" 2>&1 || return 1
+  mkdir "$work/package" && tar -xzf "$work"/sdist/*.tar.gz -C "$work/package" --strip-components=1 || return 1
+  simdjson=$work/package/simdjson
+}
+
+find_simdjson() {
+  local source
+  for source in release package; do
+    say "simdjson $SIMDJSON_VERSION: fetching the $source"
+    if ! "simdjson_from_$source"; then
+      say "simdjson $SIMDJSON_VERSION: the $source does not answer"
+    elif [[ $(simdjson_hash "$simdjson/simdjson.h") == "$SIMDJSON_HEADER" &&
+            $(simdjson_hash "$simdjson/simdjson.cpp") == "$SIMDJSON_SOURCE" ]]; then
+      return
+    else
+      say "simdjson $SIMDJSON_VERSION: the $source is not what was pinned, skipped"
+    fi
+  done
+  fail "no source of simdjson $SIMDJSON_VERSION could be used; it needs the network once"
+}
+
+cd "$(dirname "$0")/.."
+if [[ -e $prefix/complete ]]; then
+  say "ready in $prefix"
+  exit
+fi
+[[ $(uname -m) == x86_64 ]] || fail "only x86-64 is built so far"
+for tool in cmake ninja c++ curl flock; do
+  command -v "$tool" >/dev/null || fail "$tool is missing: run scripts/setup.sh"
+done
+
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock -n 9 || { say "another build is running, waiting for it"; flock 9; }
+if [[ -e $prefix/complete ]]; then
+  say "ready in $prefix"
+  exit
+fi
+work=$(mktemp -d "$cache/work-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+started=$SECONDS
+mkdir -p "$work/prefix/lib" "$work/prefix/include"
+
+find_simdjson
+find_rocksdb
+
+say "simdjson $SIMDJSON_VERSION: compiling"
+c++ "${SIMDJSON_FLAGS[@]}" -I"$simdjson" -c "$simdjson/simdjson.cpp" -o "$work/simdjson.o"
+ar rcs "$work/prefix/lib/libsimdjson.a" "$work/simdjson.o"
+cp "$simdjson/simdjson.h" "$work/prefix/include/"
+
+say "RocksDB $ROCKSDB_VERSION: configuring"
+cmake -S "$rocksdb" -B "$work/build" -G Ninja "${ROCKSDB_FLAGS[@]}" >"$work/cmake.log" 2>&1 ||
+  { tail -30 "$work/cmake.log" >&2; fail "RocksDB did not configure"; }
+say "RocksDB $ROCKSDB_VERSION: compiling (the long part: about 5 minutes on two cores)"
+NINJA_STATUS='deps: RocksDB [%f/%t, %es] ' ninja -C "$work/build" rocksdb
+cp "$work/build/librocksdb.a" "$work/prefix/lib/"
+cp -r "$rocksdb/include/rocksdb" "$work/prefix/include/"
+
+: >"$work/prefix/complete"
+rm -rf "$prefix"  # left by hand: it has no mark of being complete
+mv "$work/prefix" "$prefix"
+say "built in $((SECONDS - started)) s into $prefix"

@@ -46,6 +46,8 @@ class Emitter {
 class FreezeSink {
  public:
   virtual ~FreezeSink() = default;
+  // True: so many blocks of `unit` have piled up that the next one should hold all of it.
+  virtual bool wants_whole(const std::string& /*unit*/) const { return false; }
   // Each unit that exists at this instant; one that is not named is gone.
   virtual void live(std::string unit) = 0;
   // A block of unit `unit`. `whole`: it holds all of the unit and replaces every block before it.

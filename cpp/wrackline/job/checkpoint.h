@@ -1,0 +1,83 @@
+// Checkpoints of one task: what changed is frozen at a seal (some ms), written in the background, and counts
+// once a commit has named it. A manifest lists every live unit with its blocks; what it does not list does
+// not exist (design.md 5).
+//
+//   idle -> freeze() -> writing -> durable -> named() -> idle
+//                          |--------------> failed: changes go back to the next one
+//
+// Belongs to the task's thread; the store does the background work.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "wrackline/core/failpoint.h"
+#include "wrackline/core/ledger.h"
+#include "wrackline/core/status.h"
+#include "wrackline/core/step.h"
+#include "wrackline/store/store.h"
+
+namespace wrackline {
+
+// What a manifest says besides blocks. Written by the task at a seal, read at recovery.
+struct CheckpointSeal {
+  std::string id;               // never used twice: transactional id, recovery count, commit_seq
+  std::string log_id;           // of the log and topic that the offsets belong to
+  uint64_t job_hash = 0;
+  int64_t commit_seq = 0;
+  int64_t offset = 0;
+  int64_t journal_offset = 0;   // the row of commit_seq + 1 lies here or behind
+  Ledger ledger;
+  std::string time_state;       // TimeStage::save
+  std::vector<std::pair<std::string, std::string>> fingerprints;  // (step, what shapes its state)
+};
+
+class Checkpointer {
+ public:
+  Checkpointer(std::unique_ptr<Store> store, Failpoints* failpoints);
+
+  bool writing() const { return writing_; }
+  // Id of the checkpoint that is durable and not yet named; empty: none.
+  const std::string& durable() const { return durable_; }
+
+  // Freezes `steps` (in plan order) and starts to write. REQUIRES: !writing() and durable().empty().
+  Status freeze(CheckpointSeal seal, const std::vector<Step*>& steps);
+  // Looks whether the write has ended. A failed write is logged and given back to `steps`, it is no error.
+  Status poll(const std::vector<Step*>& steps);
+  // The commit that named durable() is known to be committed: older files go.
+  Status named();
+
+  // Reads manifest `id` and gives each step of `steps` its blocks and counts, but for the steps named in `reset`,
+  // which start empty. kNotFound: there is no such file.
+  Result<CheckpointSeal> restore(const std::string& id, const std::vector<Step*>& steps, const std::vector<std::string>& reset);
+  // Removes every file that `id` does not need (what a crash left behind). Empty `id`: all of them.
+  Status remove_unneeded();
+
+ private:
+  struct BlockRef {
+    std::string file;
+    std::string key;
+    bool whole = false;
+  };
+  using UnitKey = std::pair<std::string, std::string>;  // (step, unit)
+  using Units = std::map<UnitKey, std::vector<BlockRef>>;
+  class Sink;
+
+  Block manifest_block(const CheckpointSeal& seal, const Units& units) const;
+
+  std::unique_ptr<Store> store_;
+  Failpoints* failpoints_;
+  Units units_;            // of the newest checkpoint that is named (or was restored)
+  Units next_units_;       // of the one being written
+  std::string next_id_;
+  std::string named_id_;
+  std::string durable_;
+  bool writing_ = false;
+};
+
+}  // namespace wrackline

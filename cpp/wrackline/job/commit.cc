@@ -1,0 +1,180 @@
+// One commit (design.md 5): drain -> seal -> journal row -> offsets and metadata -> end of the transaction.
+#include <algorithm>
+
+#include "wrackline/core/logging.h"
+#include "wrackline/job/task_slot.h"
+#include "wrackline/job/worker.h"
+
+namespace wrackline {
+namespace {
+
+// A journal row and the marker of its transaction: a commit moves the journal on by at least this.
+constexpr int64_t kOffsetsPerCommit = 2;
+
+}  // namespace
+
+bool Worker::commit_due() const {
+  if (commit_requested_) return true;
+  if (options_.commit_rows > 0 && rows_since_commit_ >= options_.commit_rows) return true;
+  const int64_t now = env_.clock->steady_us();
+  if (now - last_commit_us_ < options_.commit_interval * 1000) return false;
+  if (rows_since_commit_ > 0 || (sink_ && sink_->held_bytes() > 0)) return true;
+  return std::any_of(tasks_.begin(), tasks_.end(), [](const auto& slot) {
+    return slot->task->has_decisions() || (slot->checkpointer && !slot->checkpointer->durable().empty());
+  });
+}
+
+// Step 0: no more records; pending late panes come out.
+Result<Progress> Worker::drain() {
+  if (busy()) return advance_tasks();
+  if (!drained_) {
+    drained_ = true;
+    for (auto& slot : tasks_) slot->task->before_commit();
+    return Progress::kWorked;
+  }
+  if (env_.tap == nullptr) {
+    WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
+    if (!through) return on_event(client_->poll(0));
+  }
+  WL_RETURN_IF_ERROR(seal());
+  phase_ = Phase::kWaitCheckpoint;
+  return Progress::kWorked;
+}
+
+// Step 1: offsets, watermarks, ledger and decisions are frozen together.
+Status Worker::seal() {
+  const int64_t now = env_.clock->steady_us();
+  const bool freeze_now = env_.tap == nullptr && (ending_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
+  for (auto& slot : tasks_) {
+    slot->sealed = slot->task->seal();
+    if (env_.tap != nullptr) continue;
+    slot->sealed.job_hash = plan_->hash();
+    slot->sealed.commit_seq = slot->committed.commit_seq + 1;
+    if (env_.rows) slot->sealed.input_hash = env_.rows->fingerprint(std::min(slot->sealed.offset, kFirstRecords));
+  }
+  WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kSealed));
+  for (auto& slot : tasks_) {
+    // The last checkpoint of a run waits for the one that is being written (poll_checkpoints).
+    if (freeze_now && !slot->checkpointer->writing() && slot->checkpointer->durable().empty()) WL_RETURN_IF_ERROR(freeze(*slot));
+  }
+  if (freeze_now) last_checkpoint_us_ = now;
+  return {};
+}
+
+Status Worker::freeze(TaskSlot& slot) {
+  // Nothing new since the checkpoint that is named: it still says everything.
+  if (!slot.committed.checkpoint.empty() && slot.sealed.offset == slot.committed_offset && slot.sealed.decisions.empty() &&
+      slot.task->rows_hash() == slot.hash_at_checkpoint && slot.sealed.commit_seq == slot.checkpoint_seq + 1) {
+    return {};
+  }
+  const int64_t before = env_.clock->steady_us();
+  slot.hash_at_freeze = slot.task->rows_hash();
+  slot.journal_at_freeze = slot.journal_floor + kOffsetsPerCommit;
+  slot.seq_at_freeze = slot.sealed.commit_seq;
+  CheckpointSeal seal{
+      .id = env_.transactional_id + "-" + std::to_string(slot.committed.recovery_count) + "-" + std::to_string(slot.sealed.commit_seq),
+      .log_id = slot.log_id,
+      .job_hash = plan_->hash(),
+      .commit_seq = slot.sealed.commit_seq,
+      .offset = slot.task->offset(),
+      .journal_offset = slot.journal_at_freeze,
+      .ledger = slot.task->ledger(),
+      .time_state = slot.task->save_time(),
+  };
+  for (const Step* step : slot.task->steps()) seal.fingerprints.emplace_back(step->name(), step->fingerprint());
+  WL_RETURN_IF_ERROR(slot.checkpointer->freeze(std::move(seal), slot.task->steps()));
+  ++stats_.checkpoints;
+  stats_.longest_freeze_us = std::max(stats_.longest_freeze_us, env_.clock->steady_us() - before);
+  return {};
+}
+
+Status Worker::poll_checkpoints() {
+  for (auto& slot : tasks_) {
+    if (slot->checkpointer) WL_RETURN_IF_ERROR(slot->checkpointer->poll(slot->task->steps()));
+  }
+  return {};
+}
+
+// Steps 2 and 3. The last commit of a run waits for its checkpoints, so that it can name them.
+Result<Progress> Worker::send_commit() {
+  WL_RETURN_IF_ERROR(poll_checkpoints());
+  if (ending_) {
+    for (auto& slot : tasks_) {
+      if (slot->checkpointer && slot->checkpointer->writing()) return Progress::kIdle;
+    }
+  }
+  Offsets offsets;
+  for (auto& slot : tasks_) {
+    if (env_.tap != nullptr) break;
+    slot->naming = !slot->checkpointer->durable().empty();
+    slot->in_commit = slot->naming || slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty();
+    if (!slot->in_commit) continue;
+    CommitMetadata& metadata = slot->sealed_metadata = slot->committed;
+    metadata.job_hash = plan_->hash();
+    metadata.commit_seq = slot->sealed.commit_seq;
+    metadata.watermark = slot->sealed.watermark;
+    metadata.ledger_hash = hash_of(slot->sealed.ledger);
+    if (slot->naming) {
+      metadata.checkpoint = slot->checkpointer->durable();
+      metadata.journal_offset = slot->journal_at_freeze;
+    }
+    metadata.rows_hash = slot->task->rows_hash() - (slot->naming ? slot->hash_at_freeze : slot->hash_at_checkpoint);
+
+    WL_RETURN_IF_ERROR(sink_->begin());
+    Records row;
+    const Bytes bytes = slot->sealed.encode();
+    row.add(std::nullopt, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), env_.clock->now());
+    WL_RETURN_IF_ERROR(client_->append(slot->journal, row));
+    WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kJournalRowSent));
+    const bool rows = env_.rows != nullptr;  // anchored at the journal, whose row says where the input stands
+    offsets[slot->anchor] = {rows ? slot->journal_floor : slot->sealed.offset, metadata.encode()};
+  }
+  if (offsets.empty()) {  // nothing to say: no records, no decisions, no checkpoint
+    WL_RETURN_IF_ERROR(on_committed());
+    return Progress::kWorked;
+  }
+  WL_RETURN_IF_ERROR(client_->send_offsets(group_, offsets));
+  WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kOffsetsSent));
+  client_->start_commit();
+  WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kEndTxnSent));
+  for (auto& slot : tasks_) {
+    if (slot->naming) WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kNamingCommitSent));
+  }
+  phase_ = Phase::kCommit;
+  return Progress::kWorked;
+}
+
+// The commit is known to be committed (or there was nothing to commit).
+Status Worker::on_committed() {
+  WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kCommitted));
+  for (auto& slot : tasks_) {
+    if (!slot->in_commit) continue;
+    slot->committed = slot->sealed_metadata;
+    slot->committed_offset = slot->sealed.offset;
+    slot->committed_ledger = slot->sealed.ledger;
+    slot->journal_floor += kOffsetsPerCommit;
+    if (slot->naming) {
+      slot->hash_at_checkpoint = slot->hash_at_freeze;
+      slot->checkpoint_seq = slot->seq_at_freeze;
+      WL_RETURN_IF_ERROR(slot->checkpointer->named());
+      // Rows below it are no longer needed; never the last one.
+      if (const Status trimmed = env_.log->trim(slot->journal, std::min(slot->committed.journal_offset, slot->journal_floor - kOffsetsPerCommit));
+          !trimmed.ok()) {
+        log_line(LogLevel::kWarning, "journal not trimmed: " + trimmed.to_string());
+      }
+    }
+    slot->in_commit = slot->naming = false;
+    ++stats_.commits;
+    options_.reset_steps.clear();  // done; a recovery must not empty them again
+    failures_ = 0;
+    last_progress_us_ = env_.clock->steady_us();
+  }
+  last_commit_us_ = env_.clock->steady_us();
+  rows_since_commit_ = 0;
+  commit_requested_ = false;
+  phase_ = ending_ ? Phase::kDone : Phase::kRunning;
+  if (phase_ == Phase::kDone && client_) client_.reset();
+  return {};
+}
+
+}  // namespace wrackline

@@ -1,0 +1,139 @@
+#include "wrackline/job/formats.h"
+
+#include "wrackline/core/base64.h"
+#include "wrackline/core/bytes.h"
+#include "wrackline/core/hash.h"
+
+namespace wrackline {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+
+// version | length-free body | hash64 of all before it
+Bytes seal(ByteWriter writer) {
+  writer.put(hash64(writer.view()));
+  return writer.take();
+}
+
+Result<std::string_view> unseal(std::string_view bytes, std::string_view what) {
+  if (bytes.size() < sizeof(uint64_t) + 1) return Status::corruption(std::string(what) + ": truncated");
+  const std::string_view body = bytes.substr(0, bytes.size() - sizeof(uint64_t));
+  ByteReader tail(bytes.substr(body.size()));
+  if (tail.get<uint64_t>() != hash64(body)) return Status::corruption(std::string(what) + ": checksum differs");
+  if (const auto version = static_cast<uint8_t>(body[0]); version != kVersion) {
+    return Status::corruption(std::string(what) + " is of version " + std::to_string(version) +
+                              ", this wrackline reads version " + std::to_string(kVersion) + ": use a newer one");
+  }
+  return body.substr(1);
+}
+
+}  // namespace
+
+std::string CommitMetadata::encode() const {
+  ByteWriter writer;
+  writer.put(kVersion);
+  writer.put(job_hash);
+  writer.put(commit_seq);
+  writer.put_string(checkpoint);
+  writer.put(watermark);
+  writer.put(ledger_hash);
+  writer.put(rows_hash);
+  writer.put_string(transactional_id);
+  writer.put(recovery_count);
+  writer.put(start_offset);
+  writer.put(journal_offset);
+  const Bytes bytes = seal(std::move(writer));
+  return encode_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+Result<CommitMetadata> CommitMetadata::decode(std::string_view text) {
+  const std::optional<std::string> bytes = decode_base64(text);
+  if (!bytes) return Status::corruption("offset metadata: not base64");
+  WL_ASSIGN_OR_RETURN(const std::string_view body, unseal(*bytes, "offset metadata"));
+  ByteReader reader(body);
+  CommitMetadata metadata;
+  metadata.job_hash = reader.get<uint64_t>();
+  metadata.commit_seq = reader.get<int64_t>();
+  metadata.checkpoint = reader.get_string();
+  metadata.watermark = reader.get<Millis>();
+  metadata.ledger_hash = reader.get<uint64_t>();
+  metadata.rows_hash = reader.get<uint64_t>();
+  metadata.transactional_id = reader.get_string();
+  metadata.recovery_count = reader.get<int64_t>();
+  metadata.start_offset = reader.get<int64_t>();
+  metadata.journal_offset = reader.get<int64_t>();
+  WL_RETURN_IF_ERROR(reader.finish("offset metadata"));
+  return metadata;
+}
+
+void write_ledger(ByteWriter& writer, const Ledger& ledger) {
+  writer.put(static_cast<uint32_t>(ledger.size()));
+  for (const LedgerEntry& entry : ledger) {
+    writer.put_string(entry.step);
+    StepCounts::for_each([&](const char*, auto member) { writer.put(entry.counts.*member); });
+  }
+}
+
+Ledger read_ledger(ByteReader& reader) {
+  Ledger ledger;
+  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
+    LedgerEntry entry;
+    entry.step = reader.get_string();
+    StepCounts::for_each([&](const char*, auto member) { entry.counts.*member = reader.get<int64_t>(); });
+    ledger.push_back(std::move(entry));
+  }
+  return ledger;
+}
+
+uint64_t hash_of(const Ledger& ledger) {
+  ByteWriter writer;
+  write_ledger(writer, ledger);
+  return hash64(writer.view());
+}
+
+Bytes JournalRow::encode() const {
+  ByteWriter writer;
+  writer.put(kVersion);
+  writer.put(job_hash);
+  writer.put(commit_seq);
+  writer.put(offset);
+  writer.put(watermark);
+  writer.put(auto_unit);
+  writer.put(refused);
+  writer.put(input_hash);
+  write_ledger(writer, ledger);
+  writer.put(static_cast<uint32_t>(decisions.size()));
+  for (const Decision& decision : decisions) {
+    writer.put(decision.kind);
+    writer.put(decision.offset);
+    writer.put(decision.watermark);
+    writer.put(decision.clock);
+  }
+  return seal(std::move(writer));
+}
+
+Result<JournalRow> JournalRow::decode(std::string_view bytes) {
+  WL_ASSIGN_OR_RETURN(const std::string_view body, unseal(bytes, "journal row"));
+  ByteReader reader(body);
+  JournalRow row;
+  row.job_hash = reader.get<uint64_t>();
+  row.commit_seq = reader.get<int64_t>();
+  row.offset = reader.get<int64_t>();
+  row.watermark = reader.get<Millis>();
+  row.auto_unit = reader.get<uint8_t>();
+  row.refused = reader.get<int64_t>();
+  row.input_hash = reader.get<uint64_t>();
+  row.ledger = read_ledger(reader);
+  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
+    Decision decision;
+    decision.kind = reader.get<Decision::Kind>();
+    decision.offset = reader.get<int64_t>();
+    decision.watermark = reader.get<Millis>();
+    decision.clock = reader.get<Millis>();
+    row.decisions.push_back(decision);
+  }
+  WL_RETURN_IF_ERROR(reader.finish("journal row"));
+  return row;
+}
+
+}  // namespace wrackline

@@ -1,0 +1,373 @@
+#include "wrackline/job/plan.h"
+
+#include <algorithm>
+
+#include "wrackline/core/hash.h"
+#include "wrackline/core/late.h"
+#include "wrackline/core/spelling.h"
+#include "wrackline/time/duration.h"
+#include "wrackline/time/timestamp.h"
+
+namespace wrackline {
+namespace {
+
+constexpr Millis kDedupLateness = 3'600'000;  // semantics.md 6: at least min(D, 1 h)
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+std::string join(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+// "; did you mean "truck_id"?", or the names there are.
+std::string did_you_mean(const std::string& wanted, const std::vector<std::string>& known) {
+  const std::string near = nearest(wanted, known);
+  return near.empty() ? "; there are: " + join(known) : "; did you mean " + quoted(near) + "?";
+}
+
+std::string to_text(const Scalar& value) {
+  return std::visit(
+      [](const auto& v) -> std::string {
+        using V = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<V, std::monostate>) return "null";
+        else if constexpr (std::is_same_v<V, bool>) return v ? "true" : "false";
+        else if constexpr (std::is_same_v<V, std::string>) return quoted(v);
+        else if constexpr (std::is_same_v<V, Timestamp>) return format_iso(v.millis);
+        else return std::to_string(v);
+      },
+      value);
+}
+
+bool valid_name(std::string_view name) {
+  return !name.empty() && name.size() <= 200 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+  });
+}
+
+Millis allowed_lateness(const Plan::Node& node) {
+  if (const auto* window = std::get_if<WindowSpec>(&node.spec)) return window->allowed_lateness;
+  if (const auto* dedup = std::get_if<DedupSpec>(&node.spec); dedup && !node.dedup_default_lateness) return dedup->allowed_lateness;
+  return 0;
+}
+
+}  // namespace
+
+SchemaPtr dead_letter_schema() {
+  static const auto schema = std::make_shared<const Schema>(std::vector<Field>{
+      {"key", Type::kBytes, true},
+      {"value", Type::kBytes, true},
+      {"reason", Type::kString, false},
+      {"message", Type::kString, false},
+      {"step", Type::kString, false},
+      {"topic", Type::kString, true},
+      {"partition", Type::kInt64, true},
+      {"offset", Type::kInt64, true},
+      {"timestamp", Type::kTimestamp, true},
+  });
+  return schema;
+}
+
+Result<std::string> Plan::name_node(std::string name, std::string_view kind) const {
+  const auto taken = [&](const std::string& wanted) {
+    return std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) { return node.name == wanted; });
+  };
+  if (!name.empty()) {
+    if (!valid_name(name)) {
+      return Status::invalid("step name " + quoted(name) + ": letters, digits, '-', '_' and '.' only, at most 200");
+    }
+    if (taken(name)) return Status::invalid("there is already a step named " + quoted(name) + "; give this one another name=");
+    return name;
+  }
+  std::string derived(kind);
+  for (int i = 2; taken(derived); ++i) derived = std::string(kind) + "_" + std::to_string(i);
+  return derived;
+}
+
+Status Plan::check_stream(StreamRef stream) const {
+  WL_CHECK(stream.node >= 0 && stream.node < static_cast<int>(nodes_.size()));
+  return {};
+}
+
+StreamRef Plan::add(Node node) {
+  nodes_.push_back(std::move(node));
+  return {static_cast<int>(nodes_.size()) - 1, Port::kMain};
+}
+
+Result<StreamRef> Plan::read(SourceSpec spec) {
+  if (!valid_name(job_)) {
+    return Status::invalid("job name " + quoted(job_) + ": letters, digits, '-', '_' and '.' only, at most 200");
+  }
+  if (source_) {
+    return Status::invalid("job " + quoted(job_) + " already reads " +
+                           (source_->topic.empty() ? std::string("bounded rows") : quoted(source_->topic)) +
+                           "; several inputs come with a later version");
+  }
+  if (!spec.topic.empty() && !valid_name(spec.topic)) return Status::invalid("read: " + quoted(spec.topic) + " is not a topic name");
+  if (spec.schema->size() == 0) return Status::invalid("read: the schema has no columns");
+  for (int i = 0; i < spec.schema->size(); ++i) {
+    if (spec.schema->index_of(spec.schema->field(i).name) != i) {
+      return Status::invalid("read: the schema has the column " + quoted(spec.schema->field(i).name) + " twice");
+    }
+  }
+  if (spec.max_record_bytes <= 0) return Status::invalid("read: max_record_bytes must be > 0");
+  for (const std::string& column : spec.partitioned_by) {
+    if (spec.schema->index_of(column) < 0) {
+      return Status::invalid("read: partitioned_by names " + quoted(column) + ", which is not a column" +
+                             did_you_mean(column, spec.schema->names()));
+    }
+  }
+  WL_ASSIGN_OR_RETURN(const TimeStage stage, TimeStage::make(spec.time, spec.watermark, *spec.schema));
+  source_ = std::move(spec);
+  Node source{.name = "read", .schema = source_->schema, .input_schema = source_->schema};
+  add(std::move(source));
+  add(Node{.name = "dead_letters", .schema = dead_letter_schema(), .input_schema = dead_letter_schema(), .below_window = true});
+  return StreamRef{kSource, Port::kMain};
+}
+
+SchemaPtr Plan::schema_of(StreamRef stream) const {
+  const Node& of = node(stream.node);
+  switch (stream.port) {
+    case Port::kMain: return of.schema;
+    case Port::kLate: return late_schema(*of.input_schema);
+    case Port::kDuplicates: return of.input_schema;
+  }
+  return of.schema;
+}
+
+Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string name) {
+  WL_RETURN_IF_ERROR(check_stream(input));
+  WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "filter"));
+  const SchemaPtr schema = schema_of(input);
+  WL_RETURN_IF_ERROR(make_filter_step(named, spec, schema).status());
+  return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema,
+                  .spec = std::move(spec), .emits_more_than_once = node(input.node).emits_more_than_once,
+                  .below_window = node(input.node).below_window});
+}
+
+Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string name) {
+  WL_RETURN_IF_ERROR(check_stream(input));
+  WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "dedup"));
+  if (input.port != Port::kMain || input.node == kDeadLetters) {
+    return Status::invalid(named + ": dedup works on a stream with a watermark, not on late rows, duplicates or dead letters");
+  }
+  if (node(input.node).emits_more_than_once) {
+    return Status::invalid(named + ": below a window that can emit a window more than once (allowed_lateness > 0)");
+  }
+  DedupSpec spec{std::move(options.columns), options.within, options.allowed_lateness.value_or(std::min(options.within, kDedupLateness)),
+                 options.null_key_group};
+  const SchemaPtr schema = schema_of(input);
+  WL_RETURN_IF_ERROR(make_dedup_step(named, spec, schema).status());
+  return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema, .spec = std::move(spec),
+                  .dedup_default_lateness = !options.allowed_lateness, .below_window = node(input.node).below_window});
+}
+
+Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given, std::string name) {
+  WL_RETURN_IF_ERROR(check_stream(input));
+  WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "window"));
+  if (input.port != Port::kMain || input.node == kDeadLetters) {
+    return Status::invalid(named + ": a window works on a stream with a watermark, not on late rows, duplicates or dead letters");
+  }
+  if (!key_given) {
+    return Status::invalid(named + ": a window needs a key: call .key_by(\"column\", ...) before it, or .key_by() for the whole stream");
+  }
+  if (node(input.node).emits_more_than_once) {
+    return Status::invalid(named + ": below " + quoted(node(input.node).name) +
+                           ", which can emit a window more than once (allowed_lateness > 0); set its allowed_lateness to 0");
+  }
+  const SchemaPtr schema = schema_of(input);
+  WL_ASSIGN_OR_RETURN(SchemaPtr output, window_output_schema(spec, schema));
+  WL_RETURN_IF_ERROR(make_window_step(named, spec, schema).status());
+  const bool again = spec.allowed_lateness > 0;
+  return add(Node{.name = std::move(named), .input = input, .schema = std::move(output), .input_schema = schema,
+                  .spec = std::move(spec), .emits_more_than_once = again, .below_window = true});
+}
+
+Status Plan::write(SinkSpec spec) {
+  for (const StreamRef stream : spec.streams) WL_RETURN_IF_ERROR(check_stream(stream));
+  if (!valid_name(spec.topic)) return Status::invalid("write: " + quoted(spec.topic) + " is not a topic name");
+  if (spec.topic == source_->topic) {
+    return Status::invalid("write: the job reads " + quoted(spec.topic) + "; writing to it would feed the job its own output");
+  }
+  for (const SinkSpec& sink : sinks_) {
+    if (sink.topic == spec.topic) return Status::invalid("write: this job already writes to " + quoted(spec.topic));
+  }
+  sinks_.push_back(std::move(spec));
+  return {};
+}
+
+Status Plan::finish() {
+  if (!source_) return Status::invalid("job " + quoted(job_) + " reads nothing: call .read() first");
+  // Later nodes lie below earlier ones, so one pass from the end sees all steps that a dedup's rows reach.
+  std::vector<Millis> below(nodes_.size(), 0);
+  for (size_t i = nodes_.size(); i-- > 2;) {
+    Node& node = nodes_[i];
+    if (node.dedup_default_lateness) {
+      auto& dedup = std::get<DedupSpec>(node.spec);
+      dedup.allowed_lateness = std::max(below[i], std::min(dedup.within, kDedupLateness));
+    }
+    if (node.input.port == Port::kMain) {
+      Millis& above = below[static_cast<size_t>(node.input.node)];
+      above = std::max({above, below[i], allowed_lateness(node)});
+    }
+  }
+  if (std::none_of(sinks_.begin(), sinks_.end(), [](const SinkSpec& sink) { return sink.dead_letters; })) {
+    sinks_.push_back({.streams = {{kDeadLetters, Port::kMain}}, .topic = dead_letter_topic(), .dead_letters = true});
+  }
+  return {};
+}
+
+std::optional<std::vector<std::string>> Plan::result_key(StreamRef stream) const {
+  while (stream.node > kDeadLetters) {
+    const Node& from = node(stream.node);
+    if (stream.port != Port::kMain) return std::nullopt;  // late rows and duplicates have columns of their own
+    if (const auto* window = std::get_if<WindowSpec>(&from.spec)) return window->key_columns;
+    stream = from.input;
+  }
+  return std::nullopt;
+}
+
+std::vector<StreamRef> Plan::late_streams() const {
+  std::vector<StreamRef> streams;
+  for (size_t i = 2; i < nodes_.size(); ++i) {
+    if (std::holds_alternative<DedupSpec>(nodes_[i].spec) || std::holds_alternative<WindowSpec>(nodes_[i].spec)) {
+      streams.push_back({static_cast<int>(i), Port::kLate});
+    }
+  }
+  return streams;
+}
+
+Status Plan::check_partitions(int32_t partitions) const {
+  if (partitions == 1 || source_->topic.empty()) return {};
+  for (const Node& node : nodes_) {
+    const auto* window = std::get_if<WindowSpec>(&node.spec);
+    if (window == nullptr) continue;
+    const std::string where = node.name + ": topic " + quoted(source_->topic) + " has " + std::to_string(partitions) + " partitions";
+    if (source_->partitioned_by.empty()) {
+      return Status::invalid(where + ", so read() must say by which columns: partitioned_by=\"" +
+                             (window->key_columns.empty() ? std::string("column") : window->key_columns.front()) +
+                             "\" if all records of one key are in one partition. Re-keying comes with a later version");
+    }
+    for (const std::string& column : source_->partitioned_by) {
+      if (std::find(window->key_columns.begin(), window->key_columns.end(), column) == window->key_columns.end()) {
+        return Status::invalid(where + " by (" + join(source_->partitioned_by) + "), so its key (" + join(window->key_columns) +
+                               ") must hold " + quoted(column) + ". Re-keying comes with a later version");
+      }
+    }
+  }
+  return {};
+}
+
+std::vector<bool> Plan::used_columns() const {
+  const Schema& schema = *source_->schema;
+  std::vector<bool> used(static_cast<size_t>(schema.size()), false);
+  for (const SinkSpec& sink : sinks_) {
+    if (sink.dead_letters) continue;
+    for (const StreamRef stream : sink.streams) {
+      const Node& from = node(stream.node);
+      // Below a window, or a window's own results: the window's columns, not the source's.
+      const bool of_source = std::holds_alternative<WindowSpec>(from.spec) && stream.port != Port::kMain
+                                 ? !node(from.input.node).below_window
+                                 : !from.below_window;
+      if (of_source) return std::vector<bool>(used.size(), true);
+    }
+  }
+  const auto use = [&](const std::string& name) {
+    if (const int index = schema.index_of(name); index >= 0) used[static_cast<size_t>(index)] = true;
+  };
+  use(source_->time.column);
+  use(source_->time.log_timestamp);
+  use(source_->watermark.column);
+  for (const Node& node : nodes_) {
+    if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) use(filter->column);
+    if (const auto* dedup = std::get_if<DedupSpec>(&node.spec)) std::for_each(dedup->columns.begin(), dedup->columns.end(), use);
+    if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
+      std::for_each(window->key_columns.begin(), window->key_columns.end(), use);
+      for (const AggregateSpec& aggregate : window->aggregates) use(aggregate.column);
+    }
+  }
+  return used;
+}
+
+Result<std::vector<std::unique_ptr<Step>>> Plan::make_steps(const SchemaPtr& source) const {
+  std::vector<std::unique_ptr<Step>> steps;
+  std::vector<SchemaPtr> inputs(nodes_.size());   // what arrives at each node
+  std::vector<SchemaPtr> outputs(nodes_.size());  // Port::kMain
+  outputs[kSource] = source;
+  inputs[kSource] = source;
+  outputs[kDeadLetters] = inputs[kDeadLetters] = dead_letter_schema();
+  for (size_t i = 2; i < nodes_.size(); ++i) {
+    const Node& node = nodes_[i];
+    const auto above = static_cast<size_t>(node.input.node);
+    switch (node.input.port) {
+      case Port::kMain: inputs[i] = outputs[above]; break;
+      case Port::kLate: inputs[i] = late_schema(*inputs[above]); break;
+      case Port::kDuplicates: inputs[i] = inputs[above]; break;
+    }
+    outputs[i] = std::holds_alternative<WindowSpec>(node.spec) ? node.schema : inputs[i];
+    auto made = std::visit(
+        [&](const auto& spec) -> Result<std::unique_ptr<Step>> {
+          using Spec = std::decay_t<decltype(spec)>;
+          if constexpr (std::is_same_v<Spec, FilterSpec>) return make_filter_step(node.name, spec, inputs[i]);
+          else if constexpr (std::is_same_v<Spec, DedupSpec>) return make_dedup_step(node.name, spec, inputs[i]);
+          else if constexpr (std::is_same_v<Spec, WindowSpec>) return make_window_step(node.name, spec, inputs[i]);
+          else return Status::fatal("a node without step");
+        },
+        node.spec);
+    if (!made.ok()) return made.status();
+    steps.push_back(std::move(made).value());
+  }
+  return steps;
+}
+
+std::string Plan::describe() const {
+  const auto list = [](const std::vector<std::string>& names) { return "[" + join(names) + "]"; };
+  std::string text = "job " + job_ + "\n";
+  const TimeSpec& time = source_->time;
+  const WatermarkSpec& watermark = source_->watermark;
+  text += "read topic=" + (source_->topic.empty() ? "(rows)" : source_->topic) + " schema=[";
+  for (const Field& field : source_->schema->fields()) {
+    text += field.name + ":" + std::string(type_name(field.type)) + (field.nullable ? "? " : " ");
+  }
+  text += "] time=" + time.column + " unit=" + std::string(unit_name(time.unit)) + " not_before=" +
+          (time.not_before ? format_iso(*time.not_before) : "default") + " not_after=" +
+          (time.not_after ? format_iso(*time.not_after) : "default") + " max_future=" + format_duration(time.max_future) +
+          " log_timestamp=" + time.log_timestamp + " watermark=" + std::to_string(static_cast<int>(watermark.kind)) + ":" +
+          (watermark.out_of_orderness ? format_duration(*watermark.out_of_orderness) : "-") + ":" + watermark.column + " idle_after=" +
+          (watermark.idle_after ? format_duration(*watermark.idle_after) : "off") + ":" +
+          std::to_string(static_cast<int>(watermark.idle_advance)) + " partitioned_by=" + list(source_->partitioned_by) +
+          " max_record_bytes=" + std::to_string(source_->max_record_bytes) + "\n";
+  for (size_t i = 2; i < nodes_.size(); ++i) {
+    const Node& node = nodes_[i];
+    text += node.name + " of " + nodes_[static_cast<size_t>(node.input.node)].name + "." +
+            std::to_string(static_cast<int>(node.input.port)) + ": ";
+    if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) {
+      text += "filter " + filter->column + " " + std::to_string(static_cast<int>(filter->compare)) + " " + to_text(filter->value);
+    } else if (const auto* dedup = std::get_if<DedupSpec>(&node.spec)) {
+      text += "dedup " + list(dedup->columns) + " within=" + format_duration(dedup->within) +
+              " allowed_lateness=" + format_duration(dedup->allowed_lateness) + (dedup->null_key_group ? " null_key=group" : "");
+    } else if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
+      text += "window key=" + list(window->key_columns) + (window->null_key_group ? " null_key=group" : "") +
+              " size=" + format_duration(window->size) + " slide=" + format_duration(window->slide) +
+              " offset=" + format_duration(window->offset) + " allowed_lateness=" + format_duration(window->allowed_lateness) +
+              (window->emit_late_each ? " emit_late=each" : "") + (window->late_windows_rows ? " late=windows" : "");
+      for (const AggregateSpec& aggregate : window->aggregates) {
+        text += " " + aggregate.name + "=" + aggregate.function + "(" + aggregate.column + (aggregate.wide ? ", wide" : "") + ")";
+      }
+    }
+    text += "\n";
+  }
+  for (const SinkSpec& sink : sinks_) {
+    text += "write " + sink.topic + " of";
+    for (const StreamRef stream : sink.streams) {
+      text += " " + nodes_[static_cast<size_t>(stream.node)].name + "." + std::to_string(static_cast<int>(stream.port));
+    }
+    text += std::string(sink.times == JsonTimes::kIso ? " times=iso" : "") + (sink.nan == JsonNan::kString ? " nan=string" : "") + "\n";
+  }
+  return text;
+}
+
+uint64_t Plan::hash() const { return hash64(describe()); }
+
+}  // namespace wrackline

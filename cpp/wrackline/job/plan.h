@@ -1,0 +1,132 @@
+// Plan: what a job does, as a user describes it: one source, steps below it, sinks at any stream. Building it
+// does no I/O; every mistake that can be seen without the log is an error of the call that makes it.
+//
+// A plan is built by one thread, then shared as const by the tasks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "wrackline/core/batch.h"
+#include "wrackline/core/status.h"
+#include "wrackline/core/step.h"
+#include "wrackline/dedup/dedup.h"
+#include "wrackline/time/time_stage.h"
+#include "wrackline/transform/filter.h"
+#include "wrackline/window/window.h"
+
+namespace wrackline {
+
+// What flows out of one port of one node. Nodes are numbered in the order in which they were made.
+struct StreamRef {
+  int node = 0;
+  Port port = Port::kMain;
+  friend bool operator==(const StreamRef&, const StreamRef&) = default;
+};
+
+struct SourceSpec {
+  std::string topic;  // empty: bounded rows, given at run
+  SchemaPtr schema;
+  TimeSpec time;
+  WatermarkSpec watermark;
+  std::vector<std::string> partitioned_by;
+  int64_t max_record_bytes = 1 << 20;
+};
+
+struct DedupOptions {
+  std::vector<std::string> columns;
+  Millis within = 0;
+  std::optional<Millis> allowed_lateness;  // default: semantics.md 6
+  bool null_key_group = false;
+};
+
+enum class JsonTimes : uint8_t { kMillis, kIso };
+enum class JsonNan : uint8_t { kNull, kString };
+
+struct SinkSpec {
+  std::vector<StreamRef> streams;  // of one stream, or all late ones together
+  std::string topic;
+  JsonTimes times = JsonTimes::kMillis;
+  JsonNan nan = JsonNan::kNull;
+  bool dead_letters = false;       // original bytes, reasons in the headers
+};
+
+// The columns of the stream of dead letters: key, value (bytes), reason, message, step, topic, partition,
+// offset, timestamp.
+SchemaPtr dead_letter_schema();
+
+class Plan {
+ public:
+  // The two nodes that every plan has.
+  static constexpr int kSource = 0;
+  static constexpr int kDeadLetters = 1;
+
+  explicit Plan(std::string job) : job_(std::move(job)) {}
+
+  const std::string& job() const { return job_; }
+
+  // Exactly one source. `name` of a node: empty for one derived from what it does ("filter", "filter_2").
+  Result<StreamRef> read(SourceSpec spec);
+  Result<StreamRef> filter(StreamRef input, FilterSpec spec, std::string name);
+  Result<StreamRef> dedup(StreamRef input, DedupOptions options, std::string name);
+  // `key_given`: key_by() was called (with no columns: the whole stream).
+  Result<StreamRef> window(StreamRef input, WindowSpec spec, bool key_given, std::string name);
+  Status write(SinkSpec spec);
+
+  // Defaults that need the whole plan (dedup's lateness, the topic of dead letters). Idempotent.
+  Status finish();
+
+  struct Node {
+    std::string name;
+    StreamRef input;
+    SchemaPtr schema;  // of Port::kMain
+    SchemaPtr input_schema;
+    std::variant<std::monostate, FilterSpec, DedupSpec, WindowSpec> spec;
+    bool dedup_default_lateness = false;
+    bool emits_more_than_once = false;  // a window may put out several panes
+    bool below_window = false;          // rows have no record of their own
+  };
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Node& node(int index) const { return nodes_[static_cast<size_t>(index)]; }
+  const SourceSpec& source() const { return *source_; }
+  bool has_source() const { return source_.has_value(); }
+  const std::vector<SinkSpec>& sinks() const { return sinks_; }
+  SchemaPtr schema_of(StreamRef stream) const;
+
+  // Of a stream of result rows: the key columns of their window. Rows of other streams keep their record's key.
+  std::optional<std::vector<std::string>> result_key(StreamRef stream) const;
+  // Every late stream: those of windows and dedups (job.late).
+  std::vector<StreamRef> late_streams() const;
+  // Fails when a keyed step needs rows of other partitions (semantics.md 5, design.md 3): `partitions` is the
+  // input's. Repartition topics come with a later version.
+  Status check_partitions(int32_t partitions) const;
+
+  // Which source columns are stored; the others are only checked. All, where a stream that has them is written.
+  std::vector<bool> used_columns() const;
+  // The steps of one task, in plan order, without source and dead letters: node i is steps[i - 2]. `source`:
+  // the columns that are stored.
+  Result<std::vector<std::unique_ptr<Step>>> make_steps(const SchemaPtr& source) const;
+
+  // Everything that shapes the answer, one line a node; hash() is its hash.
+  std::string describe() const;
+  uint64_t hash() const;
+
+  std::string journal_topic() const { return job_ + ".journal-0"; }
+  std::string dead_letter_topic() const { return job_ + ".dead"; }
+
+ private:
+  Result<std::string> name_node(std::string name, std::string_view kind) const;
+  Status check_stream(StreamRef stream) const;
+  StreamRef add(Node node);
+
+  std::string job_;
+  std::optional<SourceSpec> source_;
+  std::vector<Node> nodes_;
+  std::vector<SinkSpec> sinks_;
+};
+
+}  // namespace wrackline

@@ -1,0 +1,416 @@
+// From nothing to the committed state: the one path of a first start and of every failure (design.md 5).
+//
+//   start: topics, producer -> committed offsets and metadata -> claim -> restore the checkpoint they name ->
+//   read the journal up to the committed row -> replay, output suppressed -> check -> go on
+#include <algorithm>
+
+#include "wrackline/core/logging.h"
+#include "wrackline/job/task_slot.h"
+#include "wrackline/job/worker.h"
+
+namespace wrackline {
+namespace {
+
+constexpr const char* kStartOver = "fresh=True starts over";
+constexpr int64_t kFirstBackoffUs = 10'000;
+constexpr int64_t kLastBackoffUs = 1'000'000;
+
+std::string where(const TopicPartition& partition) {
+  return "topic \"" + partition.topic + "\", partition " + std::to_string(partition.partition);
+}
+
+}  // namespace
+
+// What is not committed is dropped; the next step() starts from what is.
+Result<Progress> Worker::recover(const Status& cause) {
+  const int64_t now = env_.clock->steady_us();
+  ++failures_;
+  ++stats_.recoveries;
+  if (now - last_progress_us_ > options_.recovery_deadline * 1000 || failures_ > kMaxFailures) {
+    return cause.with_context("gave up after " + std::to_string(failures_) + " recoveries without a commit between");
+  }
+  const int64_t backoff = std::min(kLastBackoffUs, kFirstBackoffUs << std::min<int64_t>(failures_ - 1, 7));
+  log_line(LogLevel::kWarning, "job " + plan_->job() + " recovers: " + cause.to_string());
+  tasks_.clear();
+  sink_.reset();
+  client_.reset();
+  retry_at_us_ = now + (failures_ == 1 ? 0 : backoff);
+  rows_since_commit_ = 0;
+  ending_ = false;
+  phase_ = Phase::kStart;
+  return Progress::kWorked;
+}
+
+Status Worker::start_throw_away() {
+  sink_ = std::make_unique<TransactionSink>(*this, std::vector<TopicSink>());
+  int32_t partitions = 1;
+  if (!plan_->source().topic.empty()) {
+    WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(plan_->source().topic));
+    WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
+    partitions = info.partitions;
+    WL_ASSIGN_OR_RETURN(client_, env_.log->client());
+  }
+  for (int32_t partition = 0; partition < partitions; ++partition) {
+    auto slot = std::make_unique<TaskSlot>();
+    slot->partition = partition;
+    slot->input = {plan_->source().topic, partition};
+    WL_ASSIGN_OR_RETURN(slot->task, Task::make(plan_, slot->input, sink_.get()));
+    if (client_) {
+      WL_ASSIGN_OR_RETURN(const int64_t first, env_.log->start_offset(slot->input));
+      slot->task->set_offset(first);
+    }
+    tasks_.push_back(std::move(slot));
+  }
+  return enter_running();
+}
+
+Status Worker::start() {
+  int32_t partitions = 1;
+  std::string log_id = env_.log->id();
+  if (!plan_->source().topic.empty()) {
+    WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(plan_->source().topic));
+    WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
+    partitions = info.partitions;
+  }
+  // Partitions are never taken away from a topic: if there are fewer, it is another topic.
+  WL_ASSIGN_OR_RETURN(const Offsets committed, env_.log->committed(group_));
+  for (const auto& [partition, offset] : committed) {
+    if (partition.topic == plan_->source().topic && partition.partition >= partitions) {
+      return Status::invalid("job " + plan_->job() + " has read " + where(partition) + ", but the topic has " + std::to_string(partitions) +
+                             " partitions now: it is not the topic of before. Give the job another name, or " + kStartOver);
+    }
+  }
+  WL_RETURN_IF_ERROR(env_.log->create_topic(plan_->journal_topic(), partitions));
+  std::vector<TopicSink> sinks;
+  for (const SinkSpec& sink : plan_->sinks()) {
+    int32_t sink_partitions = partitions;
+    if (const Result<TopicInfo> existing = env_.log->topic(sink.topic); existing.ok()) {
+      sink_partitions = existing->partitions;
+      // Late rows and dead letters keep their input's partition number.
+      if (sink_partitions < partitions && !plan_->result_key(sink.streams.front())) {
+        return Status::invalid("write: topic \"" + sink.topic + "\" has " + std::to_string(sink_partitions) +
+                               " partitions, fewer than the input's " + std::to_string(partitions));
+      }
+    } else {
+      WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, partitions));
+    }
+    TopicSinkSpec spec{.topic = sink.topic,
+                       .partitions = sink_partitions,
+                       .job = plan_->job(),
+                       .iso_times = sink.times == JsonTimes::kIso,
+                       .nan_as_string = sink.nan == JsonNan::kString,
+                       .dead_letters = sink.dead_letters};
+    if (const auto key = plan_->result_key(sink.streams.front())) {
+      spec.results = true;
+      spec.key_columns = *key;
+    }
+    sinks.emplace_back(std::move(spec));
+  }
+  sink_ = std::make_unique<TransactionSink>(*this, std::move(sinks));
+  WL_ASSIGN_OR_RETURN(client_, env_.log->client());
+  client_->start_init(env_.transactional_id);
+  phase_ = Phase::kInit;
+  return {};
+}
+
+Status Worker::make_slots(const Offsets& offsets) {
+  for (auto& slot : tasks_) {
+    slot->log_id = env_.log->id();
+    if (!slot->input.topic.empty()) {
+      WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(slot->input.topic));
+      slot->log_id += "/" + info.id;
+    }
+    WL_ASSIGN_OR_RETURN(const int64_t journal_end, env_.log->end_offset(slot->journal, Isolation::kReadUncommitted));
+    slot->journal_floor = journal_end;
+    const auto found = offsets.find(slot->anchor);
+    if (found != offsets.end()) {
+      WL_ASSIGN_OR_RETURN(slot->committed, CommitMetadata::decode(found->second.metadata));
+      slot->had_commit = true;
+      slot->committed_offset = env_.rows ? -1 : found->second.offset;
+    }
+    if (found != offsets.end() && (!options_.fresh || fresh_done_)) continue;
+    if (found == offsets.end() && !options_.fresh) {
+      WL_ASSIGN_OR_RETURN(const int64_t journal_start, env_.log->start_offset(slot->journal));
+      if (journal_end > journal_start) {
+        WL_ASSIGN_OR_RETURN(const event::Polled rows, env_.log->read(slot->journal, journal_start, 1, Isolation::kReadCommitted));
+        if (!rows.records->empty()) {
+          return Status::invalid("job " + plan_->job() + " has a journal (" + slot->journal.topic +
+                                 ") but no committed offset: the group's offsets were deleted. " + kStartOver);
+        }
+      }
+    }
+    // The first start, or one that forgets the others: recovery counts go on, so that no checkpoint id comes twice.
+    const int64_t recoveries = slot->committed.recovery_count;
+    slot->committed = CommitMetadata{};
+    slot->committed.recovery_count = recoveries;
+    slot->committed.job_hash = plan_->hash();
+    slot->committed.journal_offset = journal_end;
+    if (!env_.rows) {
+      WL_ASSIGN_OR_RETURN(slot->committed.start_offset, env_.log->start_offset(slot->input));
+    }
+    slot->committed_offset = slot->committed.start_offset;
+    slot->had_commit = false;
+  }
+  return {};
+}
+
+// The owner's first transaction: unchanged offsets, its own id.
+Status Worker::claim() {
+  Offsets offsets;
+  for (auto& slot : tasks_) {
+    ++slot->committed.recovery_count;
+    slot->committed.transactional_id = env_.transactional_id;
+    CommitMetadata& metadata = slot->committed;
+    if (!slot->had_commit) metadata.ledger_hash = 0;
+    offsets[slot->anchor] = {env_.rows ? slot->journal_floor : slot->committed_offset, metadata.encode()};
+  }
+  WL_RETURN_IF_ERROR(sink_->begin());
+  WL_RETURN_IF_ERROR(client_->send_offsets(group_, offsets));
+  client_->start_commit();
+  return {};
+}
+
+Status Worker::restore(TaskSlot& slot) {
+  fresh_done_ = true;  // the claim said so
+  WL_ASSIGN_OR_RETURN(slot.task, Task::make(plan_, slot.input, sink_.get()));
+  WL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, env_.open_store(slot.partition));
+  slot.checkpointer = std::make_unique<Checkpointer>(std::move(store), env_.failpoints);
+  const CommitMetadata& committed = slot.committed;
+  int64_t first = committed.start_offset;
+  if (committed.checkpoint.empty()) {
+    slot.task->set_offset(first);
+    if (slot.had_commit) WL_RETURN_IF_ERROR(accept_changed_job(slot, nullptr));
+  } else {
+    Result<CheckpointSeal> seal = slot.checkpointer->restore(committed.checkpoint, slot.task->steps(), options_.reset_steps);
+    if (seal.status().code() == Code::kNotFound) {
+      return Status::invalid("checkpoint " + committed.checkpoint + ", which commit " + std::to_string(committed.commit_seq) + " of " +
+                             where(slot.anchor) + " names, is not in the state directory (" + options_.state_dir + "): the state is in another directory or was deleted. Run the job with that state_dir, or " +
+                             kStartOver);
+    }
+    WL_RETURN_IF_ERROR(seal.status());
+    if (seal->log_id != slot.log_id) {
+      return Status::invalid("checkpoint " + committed.checkpoint + " belongs to another log or topic than " + env_.log->uri() + ", " +
+                             where(slot.input) + "; " + kStartOver);
+    }
+    first = seal->offset;
+    slot.task->set_offset(first);
+    WL_RETURN_IF_ERROR(slot.task->restore_time(seal->time_state));
+    slot.task->restore_ledger(seal->ledger);
+    slot.restored_seq = seal->commit_seq;
+    slot.checkpoint_seq = seal->commit_seq;
+    WL_RETURN_IF_ERROR(accept_changed_job(slot, &*seal));
+  }
+  WL_RETURN_IF_ERROR(slot.checkpointer->remove_unneeded());
+  if (!env_.rows && slot.had_commit) {
+    WL_ASSIGN_OR_RETURN(const int64_t start, env_.log->start_offset(slot.input));
+    WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadUncommitted));
+    if (start > first || end < slot.committed_offset) {
+      return Status::invalid(where(slot.input) + " holds offsets " + std::to_string(start) + " to " + std::to_string(end) +
+                             ", but the job needs " + std::to_string(first) + " to " + std::to_string(slot.committed_offset) +
+                             " to recover: records were deleted or the topic is another one. " + kStartOver);
+    }
+  }
+  slot.task->suppress_output(true);
+  slot.journal_read = committed.commit_seq == slot.restored_seq;
+  if (!slot.journal_read) {
+    client_->read_from(slot.journal, committed.journal_offset, Isolation::kReadCommitted);
+  } else if (env_.rows) {
+    slot.committed_offset = slot.task->offset();
+  }
+  return {};
+}
+
+// A changed job: fitting state just goes on after an orderly end; with something to replay it is refused.
+Status Worker::accept_changed_job(const TaskSlot& slot, const CheckpointSeal* seal) const {
+  const bool nothing_to_replay = slot.committed.commit_seq == (seal ? seal->commit_seq : 0);
+  const bool changed = slot.committed.job_hash != plan_->hash() || !options_.reset_steps.empty();
+  if (changed && !nothing_to_replay && !options_.replay_accept) {
+    return Status::invalid("job " + plan_->job() + " has changed since commit " + std::to_string(slot.committed.commit_seq) + " of " +
+                           where(slot.anchor) + ", and that run did not end in order: " +
+                           std::to_string(slot.committed.commit_seq - (seal ? seal->commit_seq : 0)) +
+                           " commits have to be replayed. Run the unchanged job until it ends, then change it; or give replay=\"accept\" "
+                           "to take what the changed job makes of them; or " + kStartOver);
+  }
+  if (seal == nullptr) return {};
+  for (const Step* step : slot.task->steps()) {
+    if (std::find(options_.reset_steps.begin(), options_.reset_steps.end(), step->name()) != options_.reset_steps.end()) continue;
+    const std::string now = step->fingerprint();
+    const auto before = std::find_if(seal->fingerprints.begin(), seal->fingerprints.end(), [&](const auto& f) { return f.first == step->name(); });
+    if (before == seal->fingerprints.end() || before->second == now) continue;
+    return Status::invalid("step \"" + step->name() + "\" has changed in what shapes its state:\n  before: " + before->second +
+                           "\n  now:    " + now + "\nreset=\"" + step->name() + "\" starts this step with empty state");
+  }
+  return {};
+}
+
+Status Worker::on_journal(const event::Polled& polled) {
+  for (auto& slot : tasks_) {
+    if (slot->journal != polled.partition || slot->journal_read) continue;
+    for (int64_t i = 0; i < polled.records->size(); ++i) {
+      WL_ASSIGN_OR_RETURN(JournalRow row, JournalRow::decode(polled.records->value(i)));
+      const int64_t seq = row.commit_seq;
+      if (seq <= slot->restored_seq || seq > slot->committed.commit_seq) continue;
+      slot->committed_ledger = row.ledger;
+      slot->rows[seq] = std::move(row);
+      if (seq == slot->committed.commit_seq) {
+        slot->journal_read = true;
+        client_->stop_reading(slot->journal);
+        if (env_.rows) slot->committed_offset = slot->rows[seq].offset;
+        return {};
+      }
+    }
+  }
+  return {};
+}
+
+Result<Progress> Worker::read_journals() {
+  if (!std::all_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->journal_read; })) {
+    return on_event(client_->poll(options_.max_poll_records));
+  }
+  for (auto& slot : tasks_) {
+    if (static_cast<int64_t>(slot->rows.size()) != slot->committed.commit_seq - slot->restored_seq) {
+      return Status::corruption("journal " + where(slot->journal) + " lacks rows between commit " + std::to_string(slot->restored_seq) +
+                                " and " + std::to_string(slot->committed.commit_seq) + "; " + kStartOver);
+    }
+    if (!slot->rows.empty() && !env_.rows) client_->read_from(slot->input, slot->task->offset(), Isolation::kReadCommitted);
+    if (env_.rows && !slot->rows.empty()) {
+      const JournalRow& last = slot->rows.rbegin()->second;
+      if (env_.rows->size() < last.offset || env_.rows->fingerprint(std::min(last.offset, kFirstRecords)) != last.input_hash) {
+        return Status::invalid("job " + plan_->job() + ": these are not the rows that it has begun to read (" + std::to_string(last.offset) +
+                               " of them); give it the same input, or " + kStartOver);
+      }
+    }
+  }
+  phase_ = Phase::kReplay;
+  return Progress::kWorked;
+}
+
+Result<Progress> Worker::replay() {
+  if (busy()) return advance_tasks();
+  for (auto& slot : tasks_) {
+    if (slot->replayed) continue;
+    bool at_boundary = false;
+    WL_RETURN_IF_ERROR(replay_boundary(*slot, at_boundary));
+    if (at_boundary || slot->replayed) return Progress::kWorked;
+
+    const JournalRow& row = slot->rows.begin()->second;
+    const int64_t boundary = slot->decisions_applied < row.decisions.size() ? row.decisions[slot->decisions_applied].offset : row.offset;
+    if (env_.rows) {
+      Status status;
+      if (!take_rows(*slot, std::min(options_.max_poll_records, boundary - slot->task->offset()), status)) {
+        WL_RETURN_IF_ERROR(status);
+        return Status::corruption("the input ends before row " + std::to_string(boundary) + " of the journal");
+      }
+      WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kDuringReplay));
+      return Progress::kWorked;
+    }
+    if (slot->left_over) {
+      const std::shared_ptr<Records> records = cut(*slot->left_over, slot->task->offset(), boundary);
+      const int64_t next = std::min(slot->left_over_next, boundary);
+      stats_.rows_replayed += records->size();
+      if (slot->left_over_next <= boundary) slot->left_over.reset();
+      if (records->empty()) {
+        slot->task->skip_to(next);
+      } else {
+        WL_RETURN_IF_ERROR(slot->task->take_records(records, next, env_.clock->now()));
+      }
+      WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kDuringReplay));
+      return Progress::kWorked;
+    }
+    if (slot->at_end) {  // no records between here and the boundary: markers, aborted ones
+      slot->at_end = false;
+      slot->task->skip_to(boundary);
+      return Progress::kWorked;
+    }
+    return on_event(client_->poll(options_.max_poll_records));
+  }
+  WL_RETURN_IF_ERROR(enter_running());
+  return Progress::kWorked;
+}
+
+// Applies what the journal has at this offset: decisions, and the commit point itself.
+Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
+  if (slot.rows.empty()) {
+    slot.replayed = true;
+    if (client_) client_->stop_reading(slot.input);
+    return finish_replay(slot);
+  }
+  const JournalRow& row = slot.rows.begin()->second;
+  if (slot.decisions_applied < row.decisions.size()) {
+    const Decision& decision = row.decisions[slot.decisions_applied];
+    if (decision.offset > slot.task->offset()) return {};
+    at_boundary = true;
+    ++slot.decisions_applied;
+    return slot.task->apply(decision);
+  }
+  if (row.offset > slot.task->offset()) return {};
+  at_boundary = true;
+  if (!slot.row_drained) {
+    slot.row_drained = true;
+    slot.task->before_commit();
+    return {};
+  }
+  const bool last = slot.rows.size() == 1;
+  const JournalRow replayed = slot.task->seal();
+  const bool same = replayed.watermark == row.watermark && replayed.ledger == row.ledger;
+  if (!same && !options_.replay_accept) {
+    std::string step = "read";
+    for (size_t i = 0; i < row.ledger.size() && i < replayed.ledger.size(); ++i) {
+      if (row.ledger[i] == replayed.ledger[i]) continue;
+      step = row.ledger[i].step;
+      break;
+    }
+    return Status::fatal("the replay of commit " + std::to_string(row.commit_seq) + " of " + where(slot.anchor) +
+                         " gave another answer than the run that committed it, first at step \"" + step +
+                         "\". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " + kStartOver);
+  }
+  if (!same && last) log_line(LogLevel::kWarning, "job " + plan_->job() + ": the replay gave another answer, taken as replay=\"accept\" says");
+  slot.rows.erase(slot.rows.begin());
+  slot.decisions_applied = 0;
+  slot.row_drained = false;
+  return {};
+}
+
+// Promise 2, checked at every recovery: W, ledger and rows are what was committed.
+Status Worker::finish_replay(TaskSlot& slot) {
+  if (!slot.had_commit || options_.replay_accept || slot.committed.commit_seq == 0) return {};
+  const bool watermark = slot.committed.watermark == slot.task->last_watermark();
+  const bool ledger = slot.committed.ledger_hash == hash_of(slot.task->ledger()) || slot.committed.job_hash != plan_->hash() ||
+                      !options_.reset_steps.empty();
+  const bool rows = slot.committed.rows_hash == slot.task->rows_hash();
+  if (watermark && ledger && rows) return {};
+  return Status::fatal("recovery of " + where(slot.anchor) + " did not reach what commit " + std::to_string(slot.committed.commit_seq) +
+                       " says: another " + (watermark ? ledger ? "set of rows put out" : "ledger" : "watermark") +
+                       ". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " + kStartOver);
+}
+
+Status Worker::enter_running() {
+  stats_.rows_total = 0;
+  for (auto& slot : tasks_) {
+    Task& task = *slot->task;
+    if (slot->committed_ledger.empty()) slot->committed_ledger = task.ledger();
+    if (task.ended() && env_.rows && !options_.resume_append) {
+      return Status::invalid("job " + plan_->job() + ": this bounded input has been read to its end by an earlier run; resume=\"append\" goes on "
+                             "with rows that were added, " + kStartOver);
+    }
+    task.reopen();
+    task.suppress_output(false);
+    task.start(env_.clock->now());
+    slot->at_end = false;
+    if (env_.rows) {
+      stats_.rows_total += env_.rows->size() - task.offset();
+      continue;
+    }
+    if (options_.until_now) {
+      WL_ASSIGN_OR_RETURN(slot->end_offset, env_.log->end_offset(slot->input, Isolation::kReadCommitted));
+      stats_.rows_total += slot->end_offset - task.offset();
+    }
+    client_->read_from(slot->input, task.offset(), Isolation::kReadCommitted);
+  }
+  last_commit_us_ = env_.clock->steady_us();
+  last_checkpoint_us_ = last_commit_us_;
+  phase_ = Phase::kRunning;
+  return {};
+}
+
+}  // namespace wrackline

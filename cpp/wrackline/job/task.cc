@@ -1,0 +1,363 @@
+#include "wrackline/job/task.h"
+
+#include <algorithm>
+
+#include "wrackline/codec/json_encoder.h"
+#include "wrackline/core/bytes.h"
+#include "wrackline/core/logging.h"
+#include "wrackline/sink/row_hash.h"
+
+namespace wrackline {
+namespace {
+
+constexpr size_t kPorts = 3;
+constexpr size_t index_of(Port port) { return static_cast<size_t>(port); }
+
+}  // namespace
+
+Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink) {
+  const SourceSpec& source = plan->source();
+  JsonDecoderOptions options;
+  options.max_record_bytes = source.max_record_bytes;
+  const bool rows = source.topic.empty();
+  options.used = rows ? std::vector<bool>(static_cast<size_t>(source.schema->size()), true) : plan->used_columns();
+  options.time_field = source.schema->index_of(source.time.column);
+  options.units.assign(static_cast<size_t>(source.schema->size()), TimeUnit::kMillis);
+  WL_ASSIGN_OR_RETURN(JsonDecoder decoder, JsonDecoder::make(*source.schema, std::move(options)));
+  WL_ASSIGN_OR_RETURN(TimeStage time, TimeStage::make(source.time, source.watermark, *decoder.schema()));
+  WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(decoder.schema()));
+  return std::unique_ptr<Task>(new Task(std::move(plan), std::move(input), sink, std::move(decoder), std::move(time), std::move(steps)));
+}
+
+Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, TimeStage time,
+           std::vector<std::unique_ptr<Step>> steps)
+    : plan_(std::move(plan)),
+      input_(std::move(input)),
+      origin_(std::make_shared<const TopicPartition>(input_)),
+      sink_(sink),
+      decoder_(std::move(decoder)),
+      time_(std::move(time)),
+      steps_(std::move(steps)),
+      inboxes_(steps_.size()) {
+  const size_t nodes = plan_->nodes().size();
+  below_.assign(nodes, std::vector<std::vector<int>>(kPorts));
+  sinks_of_ = below_;
+  for (size_t i = 2; i < nodes; ++i) {
+    const StreamRef from = plan_->nodes()[i].input;
+    below_[static_cast<size_t>(from.node)][index_of(from.port)].push_back(static_cast<int>(i));
+  }
+  for (size_t i = 0; i < plan_->sinks().size(); ++i) {
+    for (const StreamRef from : plan_->sinks()[i].streams) {
+      sinks_of_[static_cast<size_t>(from.node)][index_of(from.port)].push_back(static_cast<int>(i));
+    }
+  }
+}
+
+Task::~Task() = default;
+
+void Task::set_offset(int64_t offset) {
+  offset_ = offset;
+  start_offset_ = offset;
+}
+
+Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset, Millis clock_now) {
+  WL_CHECK(!busy());
+  records->pad();
+  const int64_t count = records->size();
+  Decoded decoded = decoder_.decode(records);
+  taken_ += count;
+  read_.in += count;
+  read_.skipped += static_cast<int64_t>(decoded.tombstones.size());
+  offset_ = next_offset;
+
+  // Dead letters of one poll leave in the order of their records, whoever found them.
+  const size_t first_dead = dead_.size();
+  Buffer<uint32_t> undecoded;
+  for (BadRecord& bad : decoded.bad) {
+    undecoded.push_back(bad.record);
+    add_dead_letter(records, bad.record, std::nullopt, plan_->node(Plan::kSource).name, bad.reason, std::move(bad.message));
+  }
+  read_.dead_lettered += static_cast<int64_t>(decoded.bad.size());
+  refused_ += static_cast<int64_t>(decoded.bad.size());
+  decoded.batch.origin = origin_;
+  TimeInput time{.clock_now = clock_now, .forms = decoded.time_forms.empty() ? nullptr : &decoded.time_forms, .undecoded = undecoded};
+  WL_RETURN_IF_ERROR(take(std::move(decoded.batch), time));
+  std::stable_sort(dead_.begin() + static_cast<std::ptrdiff_t>(first_dead), dead_.end(),
+                   [](const DeadLetter& a, const DeadLetter& b) { return a.record < b.record; });
+  return on_probation_ ? Status() : flush_dead_letters();
+}
+
+Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
+  WL_CHECK(!busy());
+  taken_ += rows.length;
+  read_.in += rows.length;
+  offset_ = offset + rows.length;
+  if (rows.schema == nullptr) {  // a tombstone
+    ++taken_;
+    ++read_.in;
+    ++read_.skipped;
+    ++offset_;
+    return {};
+  }
+  WL_RETURN_IF_ERROR(take(std::move(rows), TimeInput{.clock_now = clock_now}));
+  return on_probation_ ? Status() : flush_dead_letters();
+}
+
+Status Task::take(Batch batch, const TimeInput& time) {
+  const Millis before = time_.watermark();
+  const Batch original = batch;  // columns are shared; apply() drops rows of `batch`
+  time_.apply(batch, time, [&](int64_t row, std::string_view reason, std::string message) {
+    ++refused_;
+    ++read_.dead_lettered;
+    const std::string& step = plan_->node(Plan::kSource).name;
+    if (original.records) {
+      add_dead_letter(original.records, original.record_of[static_cast<size_t>(row)], std::nullopt, step, reason, std::move(message));
+    } else {
+      add_dead_letter(nullptr, -1, row_as_json(original, row), step, reason, std::move(message));
+    }
+  });
+  WL_RETURN_IF_ERROR(time_.stuck());
+  if (time_.accepted_any()) on_probation_ = false;
+  read_.out += batch.length;
+  if (batch.length == 0 && batch.moves.empty()) return {};
+  batch.watermark = before;
+  give({Plan::kSource, Port::kMain}, std::move(batch));
+  return std::exchange(emit_status_, Status());
+}
+
+Status Task::check_idle(Millis clock_now, bool at_end) {
+  const Millis before = time_.watermark();
+  const std::optional<Millis> decided = time_.check_idle(clock_now, at_end);
+  if (!decided) return {};
+  decisions_.push_back({Decision::Kind::kIdle, offset_, *decided, clock_now});
+  if (time_.apply_decision(*decided)) pass_move(before, time_.watermark());
+  return std::exchange(emit_status_, Status());
+}
+
+Status Task::end(Millis clock_now) {
+  if (ended_) return {};
+  if (const std::string why = time_.nothing_accepted(); on_probation_ && !why.empty()) log_line(LogLevel::kWarning, why);
+  on_probation_ = false;
+  decisions_.push_back({Decision::Kind::kEnded, offset_, time_.watermark(), clock_now});
+  ended_ = true;
+  const Millis before = time_.watermark();
+  time_.end();
+  pass_move(before, kPlusInfinity);
+  WL_RETURN_IF_ERROR(flush_dead_letters());
+  return std::exchange(emit_status_, Status());
+}
+
+Status Task::apply(const Decision& decision) {
+  WL_CHECK(decision.offset == offset_ && !busy());
+  switch (decision.kind) {
+    case Decision::Kind::kIdle: {
+      const Millis before = time_.watermark();
+      if (time_.apply_decision(decision.watermark)) pass_move(before, time_.watermark());
+      break;
+    }
+    case Decision::Kind::kEnded: {
+      WL_RETURN_IF_ERROR(end(decision.clock));
+      break;
+    }
+  }
+  return std::exchange(emit_status_, Status());
+}
+
+void Task::pass_move(Millis before, Millis after) {
+  Batch batch;
+  batch.schema = decoder_.schema();
+  for (const Field& field : batch.schema->fields()) batch.columns.push_back(null_column(field, 0));
+  batch.watermark = before;
+  batch.moves.push_back({0, after});
+  batch.origin = origin_;
+  give({Plan::kSource, Port::kMain}, std::move(batch));
+}
+
+bool Task::busy() const {
+  return std::any_of(inboxes_.begin(), inboxes_.end(), [](const auto& inbox) { return !inbox.empty(); }) ||
+         std::any_of(steps_.begin(), steps_.end(), [](const auto& step) { return step->busy(); });
+}
+
+Status Task::advance() {
+  for (size_t i = steps_.size(); i-- > 0;) {
+    Step& step = *steps_[i];
+    if (!step.busy()) {
+      if (inboxes_[i].empty()) continue;
+      step.take(std::move(inboxes_[i].front()));
+      inboxes_[i].pop_front();
+      if (!step.busy()) return {};
+    }
+    current_ = static_cast<int>(i) + 2;
+    WL_RETURN_IF_ERROR(step.advance(*this).with_context("step \"" + step.name() + "\""));
+    WL_RETURN_IF_ERROR(flush_dead_letters());
+    return std::exchange(emit_status_, Status());
+  }
+  return {};
+}
+
+void Task::before_commit() {
+  for (const auto& step : steps_) step->before_commit();
+}
+
+void Task::emit(Port port, Batch batch) { give({current_, port}, std::move(batch)); }
+
+void Task::give(StreamRef from, Batch batch) {
+  const auto node = static_cast<size_t>(from.node);
+  if (batch.length > 0) {
+    for (const int sink : sinks_of_[node][index_of(from.port)]) {
+      rows_hash_ += hash_rows(batch, plan_->sinks()[static_cast<size_t>(sink)].topic);
+      if (suppressed_ || !emit_status_.ok()) continue;
+      emit_status_ = sink_->write(sink, input_.partition, batch);
+    }
+  }
+  const std::vector<int>& below = below_[node][index_of(from.port)];
+  for (size_t i = 0; i < below.size(); ++i) {
+    std::deque<Batch>& inbox = inboxes_[static_cast<size_t>(below[i]) - 2];
+    inbox.push_back(i + 1 < below.size() ? batch : std::move(batch));
+  }
+}
+
+void Task::dead_letter(const Batch& batch, int64_t row, std::string_view reason, std::string message) {
+  const std::string& step = plan_->node(current_).name;
+  if (batch.records) {
+    add_dead_letter(batch.records, batch.record_of[static_cast<size_t>(row)], std::nullopt, step, reason, std::move(message));
+  } else {
+    add_dead_letter(nullptr, -1, row_as_json(batch, row), step, reason, std::move(message));
+  }
+}
+
+void Task::dead_pane(Millis /*event_time*/, std::string_view reason, std::string message) {
+  add_dead_letter(nullptr, -1, std::nullopt, plan_->node(current_).name, reason, std::move(message));
+}
+
+void Task::add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record, std::optional<std::string> own_value,
+                           std::string_view step, std::string_view reason, std::string message) {
+  dead_.push_back({records, record, std::move(own_value), std::string(step), std::string(reason), std::move(message)});
+}
+
+std::string Task::row_as_json(const Batch& batch, int64_t row) const {
+  Records out;
+  JsonEncoder::all_columns(batch.schema).encode(batch, row, row + 1, 0, out);
+  return std::string(out.value(0));
+}
+
+Status Task::flush_dead_letters() {
+  if (on_probation_) return {};
+  size_t begin = 0;
+  while (begin < dead_.size()) {
+    // One batch per run of letters from the same poll.
+    size_t end = begin + 1;
+    while (end < dead_.size() && dead_[end].records == dead_[begin].records) ++end;
+    Column key(Type::kBytes), value(Type::kBytes), reason(Type::kString), message(Type::kString), step(Type::kString);
+    Column topic(Type::kString), partition(Type::kInt64), offset(Type::kInt64), timestamp(Type::kTimestamp);
+    Batch batch;
+    batch.schema = dead_letter_schema();
+    batch.records = dead_[begin].records;
+    batch.origin = origin_;
+    for (size_t i = begin; i < end; ++i) {
+      const DeadLetter& letter = dead_[i];
+      reason.append_string(letter.reason);
+      message.append_string(letter.message);
+      step.append_string(letter.step);
+      if (letter.records) {
+        const Records& records = *letter.records;
+        records.has_key(letter.record) ? key.append_string(records.key(letter.record)) : key.append_null();
+        value.append_string(records.value(letter.record));
+        topic.append_string(input_.topic);
+        partition.append_int64(input_.partition);
+        offset.append_int64(records.offset(letter.record));
+        timestamp.append_int64(records.timestamp(letter.record));
+        batch.record_of.push_back(static_cast<uint32_t>(letter.record));
+      } else {
+        key.append_null();
+        letter.own_value ? value.append_string(*letter.own_value) : value.append_null();
+        topic.append_null();
+        partition.append_null();
+        offset.append_null();
+        timestamp.append_null();
+      }
+      batch.event_times.push_back(time_.last_watermark());
+    }
+    batch.length = static_cast<int64_t>(end - begin);
+    for (Column* column : {&key, &value, &reason, &message, &step, &topic, &partition, &offset, &timestamp}) {
+      batch.columns.push_back(std::make_shared<const Column>(std::move(*column)));
+    }
+    give({Plan::kDeadLetters, Port::kMain}, std::move(batch));
+    begin = end;
+  }
+  dead_.clear();
+  return std::exchange(emit_status_, Status());
+}
+
+Ledger Task::ledger() const {
+  Ledger ledger;
+  // On probation nothing is committed, so that the corrected job reads it all again.
+  ledger.push_back({plan_->node(Plan::kSource).name, on_probation_ ? StepCounts{} : read_});
+  for (const auto& step : steps_) ledger.push_back({step->name(), step->counts()});
+  return ledger;
+}
+
+int64_t Task::state_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& step : steps_) bytes += step->state_bytes();
+  return bytes;
+}
+
+Status Task::check_memory(int64_t limit) const {
+  if (limit <= 0) return {};
+  const Step* largest = nullptr;
+  int64_t total = 0;
+  for (const auto& step : steps_) {
+    total += step->state_bytes();
+    if (largest == nullptr || step->state_bytes() > largest->state_bytes()) largest = step.get();
+  }
+  if (total <= limit) return {};
+  return Status::unavailable("state takes " + std::to_string(total) + " bytes, more than memory_limit=" + std::to_string(limit) +
+                             "; most of it is step \"" + largest->name() + "\" with " + std::to_string(largest->state_bytes()) +
+                             ". Raise memory_limit, or make its windows, lateness or `within` shorter");
+}
+
+JournalRow Task::seal() {
+  JournalRow row;
+  row.offset = on_probation_ ? start_offset_ : offset_;
+  row.watermark = time_.last_watermark();
+  row.auto_unit = time_.decided_unit() ? static_cast<uint8_t>(static_cast<uint8_t>(*time_.decided_unit()) + 1) : uint8_t{0};
+  row.refused = on_probation_ ? 0 : refused_;
+  row.ledger = ledger();
+  if (!on_probation_) row.decisions = std::exchange(decisions_, {});
+  return row;
+}
+
+std::vector<Step*> Task::steps() {
+  std::vector<Step*> steps;
+  for (const auto& step : steps_) steps.push_back(step.get());
+  return steps;
+}
+
+std::string Task::save_time() const {
+  ByteWriter writer;
+  time_.save(writer);
+  writer.put(on_probation_);
+  writer.put(start_offset_);
+  writer.put(refused_);
+  writer.put(ended_);
+  return std::string(writer.view());
+}
+
+Status Task::restore_time(std::string_view bytes) {
+  ByteReader reader(bytes);
+  WL_RETURN_IF_ERROR(time_.restore(reader));
+  on_probation_ = reader.get<bool>();
+  start_offset_ = reader.get<int64_t>();
+  refused_ = reader.get<int64_t>();
+  ended_ = reader.get<bool>();
+  return reader.finish("time state");
+}
+
+void Task::restore_ledger(const Ledger& ledger) {
+  for (const LedgerEntry& entry : ledger) {
+    if (entry.step == plan_->node(Plan::kSource).name) read_ = entry.counts;
+  }
+}
+
+}  // namespace wrackline

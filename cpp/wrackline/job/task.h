@@ -1,0 +1,149 @@
+// Task: one input partition and all its steps: its own watermark, windows, dedup memory and ledger. A
+// deterministic function of one ordered sequence of records and the journal's decisions; promises 1 and 2 rest
+// on that. Belongs to the worker's thread, never blocks, never asks the clock.
+//
+// The way of a record: take_records() -> decode -> event time -> inboxes -> advance(): step by step, always the
+// lowest step that has work, so that inboxes stay short -> RowSink.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "wrackline/codec/json_decoder.h"
+#include "wrackline/core/batch.h"
+#include "wrackline/core/ledger.h"
+#include "wrackline/core/status.h"
+#include "wrackline/core/step.h"
+#include "wrackline/core/trace.h"
+#include "wrackline/job/formats.h"
+#include "wrackline/job/plan.h"
+#include "wrackline/time/time_stage.h"
+
+namespace wrackline {
+
+// Where a task's rows go: a transaction, or the memory of a throw-away run.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  // Rows for plan.sinks()[sink]. `partition`: the task's.
+  virtual Status write(int sink, int32_t partition, const Batch& batch) = 0;
+};
+
+class Task final : private Emitter {
+ public:
+  // `sink` must outlive the task.
+  static Result<std::unique_ptr<Task>> make(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink);
+  ~Task() override;
+
+  const TopicPartition& input() const { return input_; }
+
+  // Takes what one poll returned. REQUIRES: !busy().
+  Status take_records(std::shared_ptr<Records> records, int64_t next_offset, Millis clock_now);
+  // The same for rows of a bounded input, whose offsets are row numbers from `offset` on.
+  Status take_rows(Batch rows, int64_t offset, Millis clock_now);
+  // An idle decision, if one is due now. `at_end`: the input has been read to its end.
+  Status check_idle(Millis clock_now, bool at_end);
+  // The input has ended here: W is +infinity for the steps, and stays what it was.
+  // A partition without one accepted record says so in the log and commits its dead letters after all.
+  Status end(Millis clock_now);
+  // A decision that the journal holds. REQUIRES: offset() == decision.offset and !busy().
+  Status apply(const Decision& decision);
+
+  // There is work left from take_*, end or before_commit.
+  bool busy() const;
+  // One bounded piece of it.
+  Status advance();
+  // Pending late panes come out. May make the task busy.
+  void before_commit();
+
+  // Rows put out from now on are only hashed (a replay), or written again.
+  void suppress_output(bool suppress) { suppressed_ = suppress; }
+
+  int64_t offset() const { return offset_; }  // of the next record to take
+  void set_offset(int64_t offset);            // where to start; REQUIRES: nothing taken yet
+  void skip_to(int64_t offset) { offset_ = offset; }  // no record lies before it (markers, aborted records)
+  // The task starts, or goes on after a restore: idleness counts from here.
+  void start(Millis clock_now) { time_.start(clock_now); }
+  Millis watermark() const { return time_.watermark(); }
+  Millis last_watermark() const { return time_.last_watermark(); }  // without the end
+  bool ended() const { return ended_; }
+  void reopen() { ended_ = false; }  // an input that had ended goes on; W is what it was
+  // Every record so far was refused: nothing of this partition may be committed yet (semantics.md 1).
+  bool on_probation() const { return on_probation_; }
+  bool has_decisions() const { return !decisions_.empty() && !on_probation_; }
+  int64_t taken() const { return taken_; }
+  int64_t refused() const { return refused_; }
+  uint64_t rows_hash() const { return rows_hash_; }
+  Ledger ledger() const;
+  int64_t state_bytes() const;
+  // Fails, naming the largest step, when state_bytes() > limit.
+  Status check_memory(int64_t limit) const;
+
+  // What a commit seals. Takes the decisions since the last call.
+  JournalRow seal();
+  std::vector<Step*> steps();
+  std::string save_time() const;
+  Status restore_time(std::string_view bytes);
+  void restore_ledger(const Ledger& ledger);
+
+  void set_trace(TraceSink* trace) { trace_ = trace; }
+
+ private:
+  Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, TimeStage time,
+       std::vector<std::unique_ptr<Step>> steps);
+
+  // Emitter, for the step that is being advanced.
+  void emit(Port port, Batch batch) override;
+  void dead_letter(const Batch& batch, int64_t row, std::string_view reason, std::string message) override;
+  void dead_pane(Millis event_time, std::string_view reason, std::string message) override;
+
+  Status take(Batch batch, const TimeInput& time);  // from event time on
+  void give(StreamRef from, Batch batch);           // to the inboxes and sinks below
+  Status flush_dead_letters();
+  void pass_move(Millis before, Millis after);      // a batch without rows
+  // `record` < 0: there is no original record, `own_value` stands for it.
+  void add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record, std::optional<std::string> own_value,
+                       std::string_view step, std::string_view reason, std::string message);
+  std::string row_as_json(const Batch& batch, int64_t row) const;
+
+  std::shared_ptr<const Plan> plan_;
+  TopicPartition input_;
+  std::shared_ptr<const TopicPartition> origin_;
+  RowSink* sink_;
+  JsonDecoder decoder_;
+  TimeStage time_;
+  std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<std::deque<Batch>> inboxes_;              // one per step
+  std::vector<std::vector<std::vector<int>>> below_;    // [node][port] -> nodes
+  std::vector<std::vector<std::vector<int>>> sinks_of_; // [node][port] -> sinks
+  int current_ = 0;                                     // node whose step is being advanced
+
+  struct DeadLetter {
+    std::shared_ptr<const Records> records;
+    int64_t record = -1;
+    std::optional<std::string> own_value;
+    std::string step;
+    std::string reason;
+    std::string message;
+  };
+  std::vector<DeadLetter> dead_;     // since the last flush; on probation: all of them, at most kFirstRecords
+  std::vector<Decision> decisions_;
+  StepCounts read_;
+  int64_t offset_ = 0;
+  int64_t start_offset_ = 0;
+  int64_t taken_ = 0;
+  int64_t refused_ = 0;
+  uint64_t rows_hash_ = 0;
+  Status emit_status_;               // emit() cannot return one
+  bool on_probation_ = true;
+  bool suppressed_ = false;
+  bool ended_ = false;
+  TraceSink* trace_ = nullptr;
+};
+
+}  // namespace wrackline

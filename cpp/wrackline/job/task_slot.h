@@ -1,0 +1,81 @@
+// What a worker keeps of one task beside the task itself, and where its rows go. Shared by the worker's three
+// source files only.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "wrackline/job/worker.h"
+#include "wrackline/sink/topic_sink.h"
+
+namespace wrackline {
+
+struct Worker::TaskSlot {
+  int32_t partition = 0;
+  TopicPartition input;    // topic ""  for bounded rows
+  TopicPartition journal;
+  TopicPartition anchor;   // whose committed offset carries the metadata: the input, or the journal for bounded rows
+  std::unique_ptr<Task> task;
+  std::unique_ptr<Checkpointer> checkpointer;  // null in a run with a tap
+
+  // What is known to be committed.
+  CommitMetadata committed;
+  int64_t committed_offset = 0;  // of the input
+  Ledger committed_ledger;
+  bool had_commit = false;       // found at start
+  int64_t journal_floor = 0;     // the next journal row lies here or behind
+
+  // Replay: the rows since the checkpoint, in order.
+  int64_t restored_seq = 0;
+  std::map<int64_t, JournalRow> rows;
+  size_t decisions_applied = 0;  // of the first of `rows`
+  bool journal_read = false;
+  bool row_drained = false;      // pending late panes of the first of `rows` are out
+  bool replayed = false;
+  bool changed_job = false;
+  std::shared_ptr<Records> left_over;  // polled, behind the boundary
+  int64_t left_over_next = 0;
+
+  // The commit under way.
+  bool in_commit = false;
+  bool naming = false;
+  JournalRow sealed;
+  CommitMetadata sealed_metadata;
+  uint64_t hash_at_checkpoint = 0;  // Task::rows_hash when the named checkpoint was frozen
+  uint64_t hash_at_freeze = 0;      // the same of the one being written
+  int64_t journal_at_freeze = 0;    // journal floor behind the commit it was frozen at
+  int64_t checkpoint_seq = 0;       // commit_seq of the seal of the named checkpoint
+  int64_t seq_at_freeze = 0;        // the same of the one being written
+  std::string log_id;               // of log and topic: a checkpoint belongs to one
+
+  bool at_end = false;         // told by the log since the last record
+  int64_t end_offset = -1;     // until_now: where this run ends
+};
+
+// Encodes rows into the open transaction; holds small batches together until there is enough for an append.
+class Worker::TransactionSink final : public RowSink {
+ public:
+  TransactionSink(Worker& worker, std::vector<TopicSink> sinks) : worker_(worker), sinks_(std::move(sinks)) {}
+
+  Status write(int sink, int32_t partition, const Batch& batch) override;
+  // Appends what is held, opening the transaction if it must. False: the log's queue is full, call again.
+  Result<bool> flush();
+  Status begin();  // the transaction, unless it is open
+  bool open() const { return open_; }
+  void ended() { open_ = false; }
+  int64_t held_bytes() const { return held_bytes_; }
+
+ private:
+  Worker& worker_;
+  std::vector<TopicSink> sinks_;
+  std::map<TopicPartition, Records> held_;
+  int64_t held_bytes_ = 0;
+  bool open_ = false;
+};
+
+// The records of `polled` at offsets [begin, end).
+std::shared_ptr<Records> cut(const Records& records, int64_t begin, int64_t end);
+
+}  // namespace wrackline

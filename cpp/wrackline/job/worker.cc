@@ -1,0 +1,385 @@
+// The whole way of the records, on one screen: run() polls, take() gives to a task, advance_tasks() pushes through
+// its steps to the sink. How a commit goes is in commit.cc, how a start and every recovery go in recovery.cc.
+#include "wrackline/job/worker.h"
+
+#include <algorithm>
+
+#include "wrackline/core/logging.h"
+#include "wrackline/job/task_slot.h"
+
+namespace wrackline {
+namespace {
+
+constexpr int64_t kAppendBytes = 256 * 1024;  // rows held together before they are appended
+
+}  // namespace
+
+Worker::Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv env)
+    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()) {
+  last_progress_us_ = env_.clock->steady_us();
+}
+
+Worker::~Worker() = default;
+
+Result<Progress> Worker::step() {
+  Result<Progress> progress = step_phase();
+  if (progress.ok()) return progress;
+  const Status status = progress.status();
+  const bool mendable = env_.tap == nullptr && (status.code() == Code::kAbort || status.code() == Code::kRetriable);
+  if (mendable) return recover(status);
+  return status;
+}
+
+Result<Progress> Worker::step_phase() {
+  switch (phase_) {
+    case Phase::kStart:
+      if (env_.clock->steady_us() < retry_at_us_) return Progress::kIdle;
+      WL_RETURN_IF_ERROR(env_.tap ? start_throw_away() : start());
+      return Progress::kWorked;
+    case Phase::kInit:
+    case Phase::kAssign:
+    case Phase::kFetchCommitted:
+    case Phase::kClaim:
+    case Phase::kCommit: return on_event(client_->poll(1));
+    case Phase::kRestore:
+      for (auto& slot : tasks_) {
+        if (slot->task) continue;
+        WL_RETURN_IF_ERROR(restore(*slot));
+        return Progress::kWorked;
+      }
+      phase_ = Phase::kReadJournal;
+      return Progress::kWorked;
+    case Phase::kReadJournal: return read_journals();
+    case Phase::kReplay: return replay();
+    case Phase::kRunning: return run();
+    case Phase::kDrain: return drain();
+    case Phase::kWaitCheckpoint: return send_commit();
+    case Phase::kDone: return Progress::kDone;
+  }
+  return Progress::kDone;
+}
+
+Result<Progress> Worker::run() {
+  if (busy()) return advance_tasks();
+  WL_RETURN_IF_ERROR(poll_checkpoints());
+  if (commit_due()) {
+    phase_ = Phase::kDrain;
+    drained_ = false;
+    return Progress::kWorked;
+  }
+  if (stop_requested_ || input_finished()) {
+    // The last commit names a checkpoint of its own: one that is under way is written and named before.
+    const auto any = [&](auto predicate) {
+      return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& slot) { return slot->checkpointer && predicate(*slot->checkpointer); });
+    };
+    if (any([](const Checkpointer& checkpointer) { return checkpointer.writing(); })) return Progress::kIdle;
+    ending_ = !any([](const Checkpointer& checkpointer) { return !checkpointer.durable().empty(); });
+    if (ending_ && !stop_requested_) WL_RETURN_IF_ERROR(end_inputs());
+    phase_ = Phase::kDrain;
+    drained_ = false;
+    return Progress::kWorked;
+  }
+  // Backpressure: what could not be appended yet goes first, nothing is taken before.
+  if (sink_ && sink_->held_bytes() > kAppendBytes) {
+    WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
+    if (!through) return on_event(client_->poll(0));
+  }
+
+  const int64_t limit = poll_limit();
+  if (env_.rows != nullptr) {
+    Status status;
+    for (auto& slot : tasks_) {
+      if (take_rows(*slot, limit, status)) return Progress::kWorked;
+      WL_RETURN_IF_ERROR(status);
+    }
+    WL_RETURN_IF_ERROR(check_idle());
+    return busy() ? Progress::kWorked : Progress::kIdle;
+  }
+  return on_event(client_->poll(limit));
+}
+
+Result<Progress> Worker::on_event(Event event) {
+  if (std::holds_alternative<std::monostate>(event)) {
+    if (phase_ == Phase::kRunning) WL_RETURN_IF_ERROR(check_idle());
+    return busy() ? Progress::kWorked : Progress::kIdle;
+  }
+  if (auto* failed = std::get_if<event::Failed>(&event)) return failed->status;
+  if (std::holds_alternative<event::Revoked>(event) || std::holds_alternative<event::Lost>(event)) {
+    // What is not committed is dropped, and whoever has the partition next goes on from the last commit.
+    if (std::holds_alternative<event::Revoked>(event)) client_->answer_revoke();
+    return Status::abort("partitions were taken away");
+  }
+  if (auto* polled = std::get_if<event::Polled>(&event)) {
+    if (phase_ == Phase::kReadJournal) WL_RETURN_IF_ERROR(on_journal(*polled));
+    if (phase_ != Phase::kRunning && phase_ != Phase::kReplay) return Progress::kWorked;
+    if (TaskSlot* slot = slot_of(polled->partition)) WL_RETURN_IF_ERROR(take(*slot, *polled));
+    return Progress::kWorked;
+  }
+  if (auto* end = std::get_if<event::AtEnd>(&event)) {
+    for (auto& slot : tasks_) {
+      if (slot->input == end->partition) {
+        slot->at_end = true;
+        if (phase_ == Phase::kRunning) slot->task->skip_to(std::max(slot->task->offset(), end->next_offset));
+      }
+      if (phase_ == Phase::kReadJournal && slot->journal == end->partition && !slot->journal_read) {
+        return Status::corruption("journal " + slot->journal.topic + ", partition " + std::to_string(slot->partition) +
+                                  ": ends before the row of commit " + std::to_string(slot->committed.commit_seq) +
+                                  "; it was trimmed or belongs to another job. fresh=True starts over");
+      }
+    }
+    return Progress::kWorked;
+  }
+  switch (phase_) {
+    case Phase::kInit:
+      if (!std::holds_alternative<event::Initialised>(event)) return Progress::kWorked;
+      WL_RETURN_IF_ERROR(client_->subscribe(group_, {plan_->source().topic.empty() ? plan_->journal_topic() : plan_->source().topic}));
+      phase_ = Phase::kAssign;
+      return Progress::kWorked;
+    case Phase::kAssign:
+      if (auto* assigned = std::get_if<event::Assigned>(&event)) {
+        client_->start_committed(group_, assigned->partitions);
+        tasks_.clear();
+        for (const TopicPartition& anchor : assigned->partitions) {
+          auto slot = std::make_unique<TaskSlot>();
+          slot->partition = anchor.partition;
+          slot->anchor = anchor;
+          slot->input = {plan_->source().topic, anchor.partition};
+          slot->journal = {plan_->journal_topic(), anchor.partition};
+          tasks_.push_back(std::move(slot));
+        }
+        phase_ = Phase::kFetchCommitted;
+      }
+      return Progress::kWorked;
+    case Phase::kFetchCommitted:
+      if (auto* committed = std::get_if<event::Committed>(&event)) {
+        WL_RETURN_IF_ERROR(make_slots(committed->offsets));
+        WL_RETURN_IF_ERROR(claim());
+        phase_ = Phase::kClaim;
+      }
+      return Progress::kWorked;
+    case Phase::kClaim:
+      if (auto* ended = std::get_if<event::TransactionEnded>(&event)) {
+        sink_->ended();
+        if (!ended->committed) return Status::abort("the claim was aborted");
+        WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kClaim));
+        phase_ = Phase::kRestore;
+      }
+      return Progress::kWorked;
+    case Phase::kCommit:
+      if (auto* ended = std::get_if<event::TransactionEnded>(&event)) {
+        sink_->ended();
+        WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kAnswerLost));
+        if (!ended->committed) return Status::abort("the transaction was aborted");
+        WL_RETURN_IF_ERROR(on_committed());
+      }
+      return Progress::kWorked;
+    default: return Progress::kWorked;
+  }
+}
+
+Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
+  if (phase_ == Phase::kReplay) {  // cut there where the journal wants it
+    slot.left_over = polled.records;
+    slot.left_over_next = polled.next_offset;
+    return {};
+  }
+  slot.at_end = false;
+  const int64_t rows = polled.records->size();
+  rows_since_commit_ += rows;
+  stats_.rows_taken += rows;
+  WL_RETURN_IF_ERROR(slot.task->take_records(polled.records, polled.next_offset, env_.clock->now()));
+  WL_RETURN_IF_ERROR(slot.task->check_memory(options_.memory_limit));
+  return env_.failpoints->hit(Failpoint::kRecordTaken);
+}
+
+// False: there are none now.
+bool Worker::take_rows(TaskSlot& slot, int64_t max_rows, Status& status) {
+  const int64_t offset = slot.task->offset();
+  if (offset >= env_.rows->size() || slot.task->ended()) return false;
+  bool tombstone = false;
+  Batch rows = env_.rows->read(offset, max_rows, tombstone);
+  const int64_t count = tombstone ? 1 : rows.length;
+  if (phase_ == Phase::kReplay) {
+    stats_.rows_replayed += count;
+  } else {
+    rows_since_commit_ += count;
+    stats_.rows_taken += count;
+  }
+  status = slot.task->take_rows(std::move(rows), offset, env_.clock->now());
+  if (status.ok()) status = slot.task->check_memory(options_.memory_limit);
+  if (status.ok() && phase_ == Phase::kRunning) status = env_.failpoints->hit(Failpoint::kRecordTaken);
+  return status.ok();
+}
+
+int64_t Worker::poll_limit() const {
+  int64_t limit = options_.max_poll_records;
+  if (options_.commit_rows > 0) limit = std::min(limit, options_.commit_rows - rows_since_commit_);
+  if (options_.max_rows > 0) limit = std::min(limit, options_.max_rows - stats_.rows_taken);
+  return std::max<int64_t>(limit, 1);
+}
+
+bool Worker::busy() const {
+  return std::any_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->task && slot->task->busy(); });
+}
+
+Result<Progress> Worker::advance_tasks() {
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    TaskSlot& slot = *tasks_[(next_task_ + i) % tasks_.size()];
+    if (!slot.task->busy()) continue;
+    next_task_ = (next_task_ + i) % tasks_.size();
+    WL_RETURN_IF_ERROR(slot.task->advance());
+    return Progress::kWorked;
+  }
+  return Progress::kIdle;
+}
+
+Status Worker::check_idle() {
+  const Millis now = env_.clock->now();
+  for (auto& slot : tasks_) {
+    const bool at_end = env_.rows ? slot->task->offset() == env_.rows->size() : slot->at_end;
+    WL_RETURN_IF_ERROR(slot->task->check_idle(now, at_end));
+  }
+  return {};
+}
+
+Status Worker::force_idle() {
+  for (auto& slot : tasks_) {
+    const Millis idle_after = plan_->source().watermark.idle_after.value_or(0);
+    WL_RETURN_IF_ERROR(slot->task->check_idle(env_.clock->now() + idle_after, true));
+  }
+  return {};
+}
+
+bool Worker::input_finished() const {
+  if (options_.max_rows > 0 && stats_.rows_taken >= options_.max_rows) return true;
+  if (env_.rows != nullptr) {
+    return env_.rows->closed() && std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& slot) {
+      return slot->task->offset() >= env_.rows->size();
+    });
+  }
+  return options_.until_now &&
+         std::all_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->task->offset() >= slot->end_offset; });
+}
+
+// W becomes +infinity where the input has truly ended: bounded rows, or a topic that the run closes.
+Status Worker::end_inputs() {
+  const bool rows_ended = env_.rows != nullptr && env_.rows->closed() && tasks_.front()->task->offset() >= env_.rows->size();
+  const bool topic_closed = env_.rows == nullptr && options_.until_now && options_.close;
+  if (!rows_ended && !topic_closed) return {};
+  if (rows_ended && options_.resume_append) return {};  // it may grow: windows stay open
+  for (auto& slot : tasks_) WL_RETURN_IF_ERROR(slot->task->end(env_.clock->now()));
+  return {};
+}
+
+Worker::TaskSlot* Worker::slot_of(const TopicPartition& input) {
+  for (auto& slot : tasks_) {
+    if (slot->input == input) return slot.get();
+  }
+  return nullptr;
+}
+
+void Worker::wait(Millis timeout) {
+  if (client_ && timeout > 0) client_->wait(timeout);
+}
+
+WorkerStats Worker::stats() const {
+  WorkerStats stats = stats_;
+  stats.watermark = kPlusInfinity;
+  for (const auto& slot : tasks_) {
+    if (!slot->task) continue;
+    stats.watermark = std::min(stats.watermark, slot->task->watermark());
+    stats.state_bytes += slot->task->state_bytes();
+    for (const LedgerEntry& entry : slot->task->ledger()) {
+      stats.late += entry.counts.late;
+      stats.dead_letters += entry.counts.dead_lettered + entry.counts.panes_dead;
+      stats.rows_out += entry.counts.rows_out;
+    }
+  }
+  if (stats.watermark == kPlusInfinity) stats.watermark = kMinusInfinity;
+  switch (phase_) {
+    case Phase::kRunning:
+    case Phase::kDrain:
+    case Phase::kWaitCheckpoint:
+    case Phase::kCommit: stats.phase = "running"; break;
+    case Phase::kReplay: stats.phase = "replaying"; break;
+    case Phase::kDone: stats.phase = "done"; break;
+    default: stats.phase = "starting";
+  }
+  return stats;
+}
+
+std::map<int32_t, Ledger> Worker::ledger() const {
+  std::map<int32_t, Ledger> ledger;
+  for (const auto& slot : tasks_) {
+    if (!slot->task) continue;
+    ledger[slot->partition] = env_.tap ? slot->task->ledger() : slot->committed_ledger;
+  }
+  return ledger;
+}
+
+Millis Worker::watermark(int32_t partition) const {
+  for (const auto& slot : tasks_) {
+    if (slot->partition == partition && slot->task) return slot->task->watermark();
+  }
+  return kMinusInfinity;
+}
+
+Status Worker::TransactionSink::write(int sink, int32_t partition, const Batch& batch) {
+  if (worker_.env_.tap != nullptr) {
+    worker_.env_.tap->rows(sink, batch);
+    return {};
+  }
+  TopicSink& to = sinks_[static_cast<size_t>(sink)];
+  std::map<int32_t, Records> rows;
+  WL_RETURN_IF_ERROR(to.write(batch, partition, worker_.env_.clock->now(), rows));
+  for (auto& [number, records] : rows) {
+    Records& held = held_[{to.topic(), number}];
+    held_bytes_ += static_cast<int64_t>(records.byte_size());
+    if (held.empty()) {
+      held = std::move(records);
+      continue;
+    }
+    const int64_t first = held.size();
+    held.append(records.layout(), 0, records.size(), 0);
+    for (int64_t i = 0; records.any_headers() && i < records.size(); ++i) held.set_headers(first + i, records.headers(i));
+  }
+  return worker_.env_.failpoints->hit(Failpoint::kPaneOut);
+}
+
+Status Worker::TransactionSink::begin() {
+  if (open_) return {};
+  WL_RETURN_IF_ERROR(worker_.client_->begin());
+  open_ = true;
+  return {};
+}
+
+Result<bool> Worker::TransactionSink::flush() {
+  if (held_.empty()) return true;
+  WL_RETURN_IF_ERROR(begin());
+  while (!held_.empty()) {
+    const auto next = held_.begin();
+    const Status status = worker_.client_->append(next->first, next->second);
+    if (status.code() == Code::kRetriable) return false;
+    WL_RETURN_IF_ERROR(status);
+    held_bytes_ -= static_cast<int64_t>(next->second.byte_size());
+    held_.erase(next);
+  }
+  held_bytes_ = 0;
+  return true;
+}
+
+std::shared_ptr<Records> cut(const Records& records, int64_t begin, int64_t end) {
+  auto part = std::make_shared<Records>();
+  int64_t first = 0;
+  while (first < records.size() && records.offset(first) < begin) ++first;
+  int64_t last = first;
+  while (last < records.size() && records.offset(last) < end) ++last;
+  part->append(records.layout(), first, last, 0);
+  for (int64_t i = first; i < last; ++i) {
+    part->set_offset(i - first, records.offset(i));
+    if (records.any_headers()) part->set_headers(i - first, records.headers(i));
+  }
+  return part;
+}
+
+}  // namespace wrackline

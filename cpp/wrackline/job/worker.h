@@ -1,0 +1,170 @@
+// Worker: one thread's part of a job: one consumer, one transactional producer, its tasks, and the commit
+// protocol (design.md 5). step() does one bounded piece of work and never blocks, so that a thread can loop over
+// it in production and a seeded scheduler in tests.
+//
+//   kStart -> kInit -> kAssign -> kFetchCommitted -> kClaim -> kRestore -> kReadJournal -> kReplay -> kRunning
+//                                                                                           |            |
+//     ^---------------- any failure that a recovery mends: drop all that is not committed <-+- kCommit* <-+
+//                                                                                                   |
+//                                                                                                 kDone
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wrackline/core/clock.h"
+#include "wrackline/core/failpoint.h"
+#include "wrackline/core/status.h"
+#include "wrackline/job/checkpoint.h"
+#include "wrackline/job/options.h"
+#include "wrackline/job/plan.h"
+#include "wrackline/job/task.h"
+#include "wrackline/log/log.h"
+#include "wrackline/source/rows.h"
+#include "wrackline/store/store.h"
+
+namespace wrackline {
+
+// Takes rows as they come out, instead of topics: throw-away copies and the test driver.
+class RowTap {
+ public:
+  virtual ~RowTap() = default;
+  virtual void rows(int sink, const Batch& batch) = 0;
+};
+
+// What a worker works with. Everything outlives it.
+struct WorkerEnv {
+  std::shared_ptr<Log> log;                 // may be null for bounded rows with a tap
+  std::shared_ptr<const Clock> clock;
+  Failpoints* failpoints = nullptr;
+  // Opens the store of one task (its journal's group and partition).
+  std::function<Result<std::unique_ptr<Store>>(int32_t partition)> open_store;
+  std::string transactional_id;
+  RowTap* tap = nullptr;                    // not null: commits nothing, joins no group, keeps no state
+  std::shared_ptr<RowsSource> rows;         // of a plan without topic
+  TraceSink* trace = nullptr;
+};
+
+struct WorkerStats {
+  int64_t rows_taken = 0;       // in this run, without replays
+  int64_t rows_replayed = 0;
+  int64_t rows_out = 0;
+  int64_t late = 0;
+  int64_t dead_letters = 0;
+  int64_t commits = 0;
+  int64_t checkpoints = 0;
+  int64_t recoveries = 0;
+  int64_t state_bytes = 0;
+  int64_t longest_freeze_us = 0;
+  int64_t rows_total = 0;       // until_now: records between start and end; 0: unknown
+  Millis watermark = kMinusInfinity;  // the smallest of the tasks
+  const char* phase = "starting";
+};
+
+enum class Progress : uint8_t { kWorked, kIdle, kDone };
+
+class Worker {
+ public:
+  // `plan` must be finished.
+  Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv env);
+  ~Worker();
+
+  // kIdle: nothing to do until the log has something, the clock moves on, or wait() ends. A Status other than
+  // ok ends the run: the worker must not be stepped again.
+  Result<Progress> step();
+  // Blocks until there may be work, at most `timeout`.
+  void wait(Millis timeout);
+
+  // Ends the run in order: commit, synchronous checkpoint. From any thread.
+  void request_stop() { stop_requested_ = true; }
+
+  // For the test driver; not on a worker that other threads step.
+  void request_commit() { commit_requested_ = true; }
+  Status force_idle();
+
+  WorkerStats stats() const;
+  // Per partition, as of the last commit; in a run with a tap, as of now.
+  std::map<int32_t, Ledger> ledger() const;
+  Millis watermark(int32_t partition) const;
+
+ private:
+  static constexpr int64_t kMaxFailures = 100;  // recoveries in a row without a commit
+
+  struct TaskSlot;
+  class TransactionSink;
+  enum class Phase : uint8_t {
+    kStart, kInit, kAssign, kFetchCommitted, kClaim, kRestore, kReadJournal, kReplay, kRunning,
+    kDrain, kWaitCheckpoint, kCommit, kDone
+  };
+
+  // One per phase, or per event of a phase (worker.cc; recovery.cc; commit.cc). Each does a bounded piece.
+  Result<Progress> step_phase();
+  Result<Progress> on_event(Event event);
+
+  // recovery.cc: from nothing to the committed state, one path for a first start and every failure.
+  Status start();
+  Status start_throw_away();
+  Status make_slots(const Offsets& offsets);
+  Status claim();
+  Status restore(TaskSlot& slot);
+  Status accept_changed_job(const TaskSlot& slot, const CheckpointSeal* seal) const;
+  Status on_journal(const event::Polled& polled);
+  Result<Progress> read_journals();
+  Result<Progress> replay();
+  Status replay_boundary(TaskSlot& slot, bool& at_boundary);
+  Status finish_replay(TaskSlot& slot);
+  Status enter_running();
+  Result<Progress> recover(const Status& cause);
+
+  // worker.cc: the way of the records.
+  Result<Progress> run();
+  Status take(TaskSlot& slot, const event::Polled& polled);
+  bool take_rows(TaskSlot& slot, int64_t max_rows, Status& status);
+  Status check_idle();
+  Result<Progress> advance_tasks();
+  bool busy() const;
+  bool input_finished() const;
+  Status end_inputs();
+  int64_t poll_limit() const;
+  TaskSlot* slot_of(const TopicPartition& input);
+
+  // commit.cc
+  bool commit_due() const;
+  Result<Progress> drain();
+  Status seal();
+  Status freeze(TaskSlot& slot);
+  Status poll_checkpoints();
+  Result<Progress> send_commit();
+  Status on_committed();
+
+  std::shared_ptr<const Plan> plan_;
+  JobOptions options_;
+  WorkerEnv env_;
+  Phase phase_ = Phase::kStart;
+  std::string group_;
+  std::unique_ptr<LogClient> client_;
+  std::unique_ptr<TransactionSink> sink_;
+  std::vector<std::unique_ptr<TaskSlot>> tasks_;
+  std::atomic<bool> stop_requested_ = false;
+  bool commit_requested_ = false;
+  bool ending_ = false;              // the commit under way is the last one
+  bool drained_ = false;             // pending late panes of the commit under way are out
+  int64_t last_commit_us_ = 0;
+  int64_t last_checkpoint_us_ = 0;
+  int64_t rows_since_commit_ = 0;
+  int64_t last_progress_us_ = 0;     // of the last commit that moved on; recoveries are bounded from here
+  int64_t retry_at_us_ = 0;
+  int64_t failures_ = 0;             // recoveries since then
+  bool fresh_done_ = false;          // options_.fresh holds for the first start, not for recoveries
+  size_t next_task_ = 0;             // where a round over tasks goes on
+  WorkerStats stats_;
+};
+
+}  // namespace wrackline

@@ -1,0 +1,101 @@
+#include "wrackline/sink/topic_sink.h"
+
+#include "wrackline/log/log.h"
+
+namespace wrackline {
+namespace {
+
+// Names of Kafka Streams' error headers, so that tools that know those show ours (semantics.md 9).
+constexpr const char* kErrorPrefix = "__streams.errors.";
+
+std::string text_or_empty(const Column& column, int64_t row) {
+  return column.is_null(row) ? std::string() : std::string(column.string_at(row));
+}
+
+std::string number_or_empty(const Column& column, int64_t row) {
+  return column.is_null(row) ? std::string() : std::to_string(column.int64s()[row]);
+}
+
+}  // namespace
+
+Result<const TopicSink::Encoding*> TopicSink::encoding_of(const SchemaPtr& schema) {
+  for (const auto& encoding : encodings_) {
+    if (encoding->schema == schema || *encoding->schema == *schema) return encoding.get();
+  }
+  std::vector<int> values;
+  for (int i = 0; i < schema->size(); ++i) values.push_back(i);
+  std::vector<int> keys;
+  for (const std::string& name : spec_.key_columns) keys.push_back(schema->index_of(name));
+  std::vector<int> record_key = keys;
+  if (spec_.results) {
+    record_key.push_back(schema->index_of("window_start"));
+    record_key.push_back(schema->index_of("window_end"));
+  }
+  WL_ASSIGN_OR_RETURN(JsonEncoder encoder, JsonEncoder::make(schema, std::move(values), spec_.results ? record_key : std::vector<int>{},
+                                                             {spec_.iso_times, spec_.nan_as_string}));
+  encodings_.push_back(std::make_unique<Encoding>(Encoding{schema, std::move(encoder), std::move(keys)}));
+  return encodings_.back().get();
+}
+
+Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis clock_now, std::map<int32_t, Records>& out) {
+  if (spec_.dead_letters) return write_dead_letters(batch, input_partition, clock_now, out[input_partition]);
+  WL_ASSIGN_OR_RETURN(const Encoding* const encoding, encoding_of(batch.schema));
+  if (!spec_.results) {
+    if (!batch.records) {
+      encoding->encoder.encode(batch, clock_now, out[input_partition]);
+      return {};
+    }
+    Records values;
+    encoding->encoder.encode(batch, clock_now, values);
+    for (int64_t row = 0; row < batch.length; ++row) {
+      const int64_t original = batch.record_of[static_cast<size_t>(row)];
+      const bool has_key = batch.records->has_key(original);
+      out[input_partition].add(has_key ? std::optional(batch.records->key(original)) : std::nullopt, values.value(row), clock_now);
+    }
+    return {};
+  }
+  if (spec_.partitions == 1) {
+    encoding->encoder.encode(batch, clock_now, out[0]);
+    return {};
+  }
+  Bytes key;
+  for (int64_t row = 0; row < batch.length; ++row) {
+    key.clear();
+    encoding->encoder.append_array(batch, row, encoding->key_columns, key);
+    const int32_t partition = partition_of({reinterpret_cast<const char*>(key.data()), key.size()}, spec_.partitions);
+    encoding->encoder.encode(batch, row, row + 1, clock_now, out[partition]);
+  }
+  return {};
+}
+
+Status TopicSink::write_dead_letters(const Batch& batch, int32_t input_partition, Millis clock_now, Records& out) const {
+  const Column& key = *batch.find("key");
+  const Column& value = *batch.find("value");
+  const Column& reason = *batch.find("reason");
+  const Column& message = *batch.find("message");
+  const Column& step = *batch.find("step");
+  const Column& topic = *batch.find("topic");
+  const Column& partition = *batch.find("partition");
+  const Column& offset = *batch.find("offset");
+  const Column& timestamp = *batch.find("timestamp");
+  for (int64_t row = 0; row < batch.length; ++row) {
+    Headers headers;
+    if (batch.records) headers = batch.records->headers(batch.record_of[static_cast<size_t>(row)]);
+    const std::string prefix = kErrorPrefix;
+    headers.emplace_back(prefix + "exception", text_or_empty(reason, row));
+    headers.emplace_back(prefix + "message", text_or_empty(message, row));
+    headers.emplace_back(prefix + "topic", text_or_empty(topic, row));
+    headers.emplace_back(prefix + "partition", partition.is_null(row) ? std::to_string(input_partition) : number_or_empty(partition, row));
+    headers.emplace_back(prefix + "offset", number_or_empty(offset, row));
+    headers.emplace_back("wl.reason", text_or_empty(reason, row));
+    headers.emplace_back("wl.step", text_or_empty(step, row));
+    headers.emplace_back("wl.job", spec_.job);
+    const auto bytes = [row](const Column& column) {
+      return column.is_null(row) ? std::nullopt : std::optional<std::string_view>(column.string_at(row));
+    };
+    out.add(bytes(key), bytes(value), timestamp.is_null(row) ? clock_now : timestamp.int64s()[row], 0, std::move(headers));
+  }
+  return {};
+}
+
+}  // namespace wrackline

@@ -1,0 +1,58 @@
+// TopicSink: rows to the records of one topic, as design.md 9 has them.
+//
+//   result rows     value: JSON object of all columns; key: JSON array of key columns, window start, end;
+//                   partition: murmur2 of the JSON array of the key columns alone, so that a key's rows stay in order
+//   late and other  value: JSON object; key: that of the original record; partition: the input's
+//   dead letters    key, value, headers and timestamp of the original record, and headers that say why
+//
+// Belongs to one worker.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "wrackline/codec/json_encoder.h"
+#include "wrackline/core/batch.h"
+#include "wrackline/core/status.h"
+#include "wrackline/core/types.h"
+
+namespace wrackline {
+
+struct TopicSinkSpec {
+  std::string topic;
+  int32_t partitions = 1;
+  std::string job;
+  bool iso_times = false;
+  bool nan_as_string = false;
+  bool dead_letters = false;
+  // Of result rows: the key columns of their window. Not set: rows that keep their input's key and partition.
+  bool results = false;
+  std::vector<std::string> key_columns;
+};
+
+class TopicSink {
+ public:
+  explicit TopicSink(TopicSinkSpec spec) : spec_(std::move(spec)) {}
+
+  const std::string& topic() const { return spec_.topic; }
+  // Adds the rows of `batch` to `out` (partition -> records). `clock_now` is their log timestamp; dead letters keep
+  // their own.
+  Status write(const Batch& batch, int32_t input_partition, Millis clock_now, std::map<int32_t, Records>& out);
+
+ private:
+  struct Encoding {
+    SchemaPtr schema;
+    JsonEncoder encoder;
+    std::vector<int> key_columns;
+  };
+  Result<const Encoding*> encoding_of(const SchemaPtr& schema);
+  Status write_dead_letters(const Batch& batch, int32_t input_partition, Millis clock_now, Records& out) const;
+
+  TopicSinkSpec spec_;
+  std::vector<std::unique_ptr<Encoding>> encodings_;  // one per schema: job.late has several
+};
+
+}  // namespace wrackline

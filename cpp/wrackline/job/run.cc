@@ -63,7 +63,7 @@ class Run::Slot {
     WL_ASSIGN_OR_RETURN(slot->directory_id_, directory_id(root));
     for (slot->number_ = 0; slot->number_ < kMaxSlots; ++slot->number_) {
       const std::string path = (directory / ("slot-" + std::to_string(slot->number_))).string();
-      slot->file_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+      slot->file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
       if (slot->file_ < 0) return unavailable("state directory is not writable:", path);
       if (flock(slot->file_, LOCK_EX | LOCK_NB) == 0) return slot;
       close(slot->file_);

@@ -21,19 +21,14 @@ class ByteWriter {
   template <typename T>
     requires std::is_arithmetic_v<T> || std::is_enum_v<T>
   void put(T value) {
-    const size_t at = bytes_.size();
-    bytes_.resize(at + sizeof(T));
-    std::memcpy(bytes_.data() + at, &value, sizeof(T));
+    put_bytes(&value, sizeof(T));
   }
-  void put_bytes(const void* data, size_t size) {
-    const size_t at = bytes_.size();
-    bytes_.resize(at + size);
-    if (size > 0) std::memcpy(bytes_.data() + at, data, size);
-  }
+  void put_bytes(const void* data, size_t size);
   void put_string(std::string_view text) {
     put(static_cast<uint32_t>(text.size()));
     put_bytes(text.data(), text.size());
   }
+  void reserve(size_t size) { bytes_.reserve(size); }
   size_t size() const { return bytes_.size(); }
   Bytes take() { return std::move(bytes_); }
   std::string_view view() const {

@@ -147,11 +147,9 @@ Block Checkpointer::manifest_block(const CheckpointSeal& seal, const Units& unit
   return {std::string(kManifestKey), writer.take()};
 }
 
-Result<CheckpointSeal> Checkpointer::restore(const std::string& id, const std::vector<Step*>& steps,
-                                             const std::vector<std::string>& reset) {
+Result<CheckpointSeal> Checkpointer::read_manifest(const std::string& id) {
   WL_ASSIGN_OR_RETURN(const std::vector<std::string> files, store_->list());
   if (std::find(files.begin(), files.end(), id) == files.end()) return Status::not_found("no checkpoint " + id);
-  const auto is_reset = [&](const std::string& step) { return std::find(reset.begin(), reset.end(), step) != reset.end(); };
   CheckpointSeal seal;
   Units units;
   const auto read_manifest = [&](std::string_view, std::string_view bytes) -> Status {
@@ -187,31 +185,35 @@ Result<CheckpointSeal> Checkpointer::restore(const std::string& id, const std::v
   };
   WL_RETURN_IF_ERROR(store_->read(id, {std::string(kManifestKey)}, read_manifest).with_context("checkpoint " + id));
   if (seal.id != id) return Status::corruption("checkpoint " + id + " holds the manifest of " + seal.id);
+  units_ = std::move(units);
+  named_id_ = id;
+  return seal;
+}
 
-  for (const auto& [unit, refs] : units) {
-    if (is_reset(unit.first)) continue;
+Status Checkpointer::restore(const CheckpointSeal& seal, const std::vector<Step*>& steps, const std::vector<std::string>& reset) {
+  const auto is_reset = [&](const std::string& step) { return std::find(reset.begin(), reset.end(), step) != reset.end(); };
+  std::erase_if(units_, [&](const auto& entry) { return is_reset(entry.first.first); });
+  const std::string& id = seal.id;
+  for (const auto& [unit, refs] : units_) {
     const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step* s) { return s->name() == unit.first; });
     if (step == steps.end()) {
-      return Status::invalid("checkpoint " + id + " holds state of step \"" + unit.first + "\", which this job does not have");
+      return Status::invalid("checkpoint " + id + " holds state of step '" + unit.first + "', which this job does not have");
     }
     for (const BlockRef& ref : refs) {
       const auto give = [&](std::string_view, std::string_view bytes) {
         return (*step)->restore(unit.second, ref.whole, bytes);
       };
       WL_RETURN_IF_ERROR(store_->read(ref.file, {ref.key}, give)
-                             .with_context("checkpoint " + id + ", step \"" + unit.first + "\", unit " + unit.second));
+                             .with_context("checkpoint " + id + ", step '" + unit.first + "', unit " + unit.second));
       WL_RETURN_IF_ERROR(failpoints_->hit(Failpoint::kDuringRestore));
     }
   }
-  std::erase_if(units, [&](const auto& entry) { return is_reset(entry.first.first); });
   for (Step* step : steps) {
     if (is_reset(step->name())) continue;
     const auto entry = std::find_if(seal.ledger.begin(), seal.ledger.end(), [&](const LedgerEntry& e) { return e.step == step->name(); });
     if (entry != seal.ledger.end()) WL_RETURN_IF_ERROR(step->restored(entry->counts));
   }
-  units_ = std::move(units);
-  named_id_ = id;
-  return seal;
+  return {};
 }
 
 }  // namespace wrackline

@@ -52,9 +52,11 @@ class Checkpointer {
   // The commit that named durable() is known to be committed: older files go.
   Status named();
 
-  // Reads manifest `id` and gives each step of `steps` its blocks and counts, but for the steps named in `reset`,
-  // which start empty. kNotFound: there is no such file.
-  Result<CheckpointSeal> restore(const std::string& id, const std::vector<Step*>& steps, const std::vector<std::string>& reset);
+  // Recovery, in two calls: read_manifest() says what checkpoint `id` belongs to, so that the caller can refuse it;
+  // restore() then gives each step its blocks and counts, but for the steps named in `reset`, which start empty.
+  // kNotFound: there is no such file.
+  Result<CheckpointSeal> read_manifest(const std::string& id);
+  Status restore(const CheckpointSeal& seal, const std::vector<Step*>& steps, const std::vector<std::string>& reset);
   // Removes every file that `id` does not need (what a crash left behind). Empty `id`: all of them.
   Status remove_unneeded();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wrackline/codec/json_decoder.h"
 #include "wrackline/core/hash.h"
 #include "wrackline/core/late.h"
 #include "wrackline/core/spelling.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr Millis kDedupLateness = 3'600'000;  // semantics.md 6: at least min(D, 1 h)
 
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 std::string join(const std::vector<std::string>& names) {
   std::string text;
@@ -53,6 +54,12 @@ Millis allowed_lateness(const Plan::Node& node) {
 }
 
 }  // namespace
+
+Schema json_schema(const SourceSpec& source) {
+  std::vector<Field> fields = source.schema->fields();
+  for (size_t i = 0; i < source.paths.size(); ++i) fields[i].name = source.paths[i];
+  return Schema(std::move(fields));
+}
 
 SchemaPtr dead_letter_schema() {
   static const auto schema = std::make_shared<const Schema>(std::vector<Field>{
@@ -118,6 +125,8 @@ Result<StreamRef> Plan::read(SourceSpec spec) {
                              did_you_mean(column, spec.schema->names()));
     }
   }
+  WL_CHECK(spec.paths.empty() || spec.paths.size() == static_cast<size_t>(spec.schema->size()));
+  if (!spec.topic.empty()) WL_RETURN_IF_ERROR(JsonDecoder::make(json_schema(spec)).status().with_context("read"));
   WL_ASSIGN_OR_RETURN(const TimeStage stage, TimeStage::make(spec.time, spec.watermark, *spec.schema));
   source_ = std::move(spec);
   Node source{.name = "read", .schema = source_->schema, .input_schema = source_->schema};
@@ -140,7 +149,7 @@ Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string nam
   WL_RETURN_IF_ERROR(check_stream(input));
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "filter"));
   const SchemaPtr schema = schema_of(input);
-  WL_RETURN_IF_ERROR(make_filter_step(named, spec, schema).status());
+  WL_RETURN_IF_ERROR(make_filter_step(named, spec, schema).status().with_context(named));
   return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema,
                   .spec = std::move(spec), .emits_more_than_once = node(input.node).emits_more_than_once,
                   .below_window = node(input.node).below_window});
@@ -158,7 +167,7 @@ Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string
   DedupSpec spec{std::move(options.columns), options.within, options.allowed_lateness.value_or(std::min(options.within, kDedupLateness)),
                  options.null_key_group};
   const SchemaPtr schema = schema_of(input);
-  WL_RETURN_IF_ERROR(make_dedup_step(named, spec, schema).status());
+  WL_RETURN_IF_ERROR(make_dedup_step(named, spec, schema).status().with_context(named));
   return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema, .spec = std::move(spec),
                   .dedup_default_lateness = !options.allowed_lateness, .below_window = node(input.node).below_window});
 }
@@ -177,8 +186,8 @@ Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given,
                            ", which can emit a window more than once (allowed_lateness > 0); set its allowed_lateness to 0");
   }
   const SchemaPtr schema = schema_of(input);
+  WL_RETURN_IF_ERROR(make_window_step(named, spec, schema).status().with_context(named));
   WL_ASSIGN_OR_RETURN(SchemaPtr output, window_output_schema(spec, schema));
-  WL_RETURN_IF_ERROR(make_window_step(named, spec, schema).status());
   const bool again = spec.allowed_lateness > 0;
   return add(Node{.name = std::move(named), .input = input, .schema = std::move(output), .input_schema = schema,
                   .spec = std::move(spec), .emits_more_than_once = again, .below_window = true});
@@ -327,8 +336,11 @@ std::string Plan::describe() const {
   const TimeSpec& time = source_->time;
   const WatermarkSpec& watermark = source_->watermark;
   text += "read topic=" + (source_->topic.empty() ? "(rows)" : source_->topic) + " schema=[";
-  for (const Field& field : source_->schema->fields()) {
-    text += field.name + ":" + std::string(type_name(field.type)) + (field.nullable ? "? " : " ");
+  for (int i = 0; i < source_->schema->size(); ++i) {
+    const Field& field = source_->schema->field(i);
+    const std::string& path = source_->paths.empty() ? field.name : source_->paths[static_cast<size_t>(i)];
+    text += field.name + ":" + std::string(type_name(field.type)) + (field.nullable ? "?" : "") +
+            (path == field.name ? "" : "=" + path) + " ";
   }
   text += "] time=" + time.column + " unit=" + std::string(unit_name(time.unit)) + " not_before=" +
           (time.not_before ? format_iso(*time.not_before) : "default") + " not_after=" +

@@ -31,11 +31,15 @@ struct StreamRef {
 struct SourceSpec {
   std::string topic;  // empty: bounded rows, given at run
   SchemaPtr schema;
+  std::vector<std::string> paths;  // per field: where JSON has it; empty: under its name
   TimeSpec time;
   WatermarkSpec watermark;
   std::vector<std::string> partitioned_by;
   int64_t max_record_bytes = 1 << 20;
 };
+
+// The schema as the decoder sees it: fields by their paths.
+Schema json_schema(const SourceSpec& source);
 
 struct DedupOptions {
   std::vector<std::string> columns;

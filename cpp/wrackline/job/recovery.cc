@@ -16,7 +16,7 @@ constexpr int64_t kFirstBackoffUs = 10'000;
 constexpr int64_t kLastBackoffUs = 1'000'000;
 
 std::string where(const TopicPartition& partition) {
-  return "topic \"" + partition.topic + "\", partition " + std::to_string(partition.partition);
+  return "topic '" + partition.topic + "', partition " + std::to_string(partition.partition);
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ Status Worker::start() {
       sink_partitions = existing->partitions;
       // Late rows and dead letters keep their input's partition number.
       if (sink_partitions < partitions && !plan_->result_key(sink.streams.front())) {
-        return Status::invalid("write: topic \"" + sink.topic + "\" has " + std::to_string(sink_partitions) +
+        return Status::invalid("write: topic '" + sink.topic + "' has " + std::to_string(sink_partitions) +
                                " partitions, fewer than the input's " + std::to_string(partitions));
       }
     } else {
@@ -181,7 +181,7 @@ Status Worker::restore(TaskSlot& slot) {
     slot.task->set_offset(first);
     if (slot.had_commit) WL_RETURN_IF_ERROR(accept_changed_job(slot, nullptr));
   } else {
-    Result<CheckpointSeal> seal = slot.checkpointer->restore(committed.checkpoint, slot.task->steps(), options_.reset_steps);
+    Result<CheckpointSeal> seal = slot.checkpointer->read_manifest(committed.checkpoint);
     if (seal.status().code() == Code::kNotFound) {
       return Status::invalid("checkpoint " + committed.checkpoint + ", which commit " + std::to_string(committed.commit_seq) + " of " +
                              where(slot.anchor) + " names, is not in the state directory (" + options_.state_dir + "): the state is in another directory or was deleted. Run the job with that state_dir, or " +
@@ -192,13 +192,14 @@ Status Worker::restore(TaskSlot& slot) {
       return Status::invalid("checkpoint " + committed.checkpoint + " belongs to another log or topic than " + env_.log->uri() + ", " +
                              where(slot.input) + "; " + kStartOver);
     }
+    WL_RETURN_IF_ERROR(accept_changed_job(slot, &*seal));
+    WL_RETURN_IF_ERROR(slot.checkpointer->restore(*seal, slot.task->steps(), options_.reset_steps));
     first = seal->offset;
     slot.task->set_offset(first);
     WL_RETURN_IF_ERROR(slot.task->restore_time(seal->time_state));
     slot.task->restore_ledger(seal->ledger);
     slot.restored_seq = seal->commit_seq;
     slot.checkpoint_seq = seal->commit_seq;
-    WL_RETURN_IF_ERROR(accept_changed_job(slot, &*seal));
   }
   WL_RETURN_IF_ERROR(slot.checkpointer->remove_unneeded());
   if (!env_.rows && slot.had_commit) {
@@ -237,8 +238,8 @@ Status Worker::accept_changed_job(const TaskSlot& slot, const CheckpointSeal* se
     const std::string now = step->fingerprint();
     const auto before = std::find_if(seal->fingerprints.begin(), seal->fingerprints.end(), [&](const auto& f) { return f.first == step->name(); });
     if (before == seal->fingerprints.end() || before->second == now) continue;
-    return Status::invalid("step \"" + step->name() + "\" has changed in what shapes its state:\n  before: " + before->second +
-                           "\n  now:    " + now + "\nreset=\"" + step->name() + "\" starts this step with empty state");
+    return Status::invalid("step '" + step->name() + "' has changed in what shapes its state:\n  before: " + before->second +
+                           "\n  now:    " + now + "\nreset='" + step->name() + "' starts this step with empty state");
   }
   return {};
 }
@@ -361,7 +362,7 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
       break;
     }
     return Status::fatal("the replay of commit " + std::to_string(row.commit_seq) + " of " + where(slot.anchor) +
-                         " gave another answer than the run that committed it, first at step \"" + step +
+                         " gave another answer than the run that committed it, first at step '" + step +
                          "\". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " + kStartOver);
   }
   if (!same && last) log_line(LogLevel::kWarning, "job " + plan_->job() + ": the replay gave another answer, taken as replay=\"accept\" says");

@@ -96,7 +96,7 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOpti
   for (const std::string& step : options.reset_steps) {
     bool known = false;
     for (const Plan::Node& node : plan->nodes()) known = known || node.name == step;
-    if (!known) return Status::invalid("reset: this job has no step \"" + step + "\"");
+    if (!known) return Status::invalid("reset: this job has no step '" + step + "'");
   }
   auto run = std::unique_ptr<Run>(new Run);
   if (const char* text = std::getenv("WRACKLINE_FAILPOINT"); text != nullptr && env.tap == nullptr) {

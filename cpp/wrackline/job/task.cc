@@ -23,7 +23,7 @@ Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, Topic
   options.used = rows ? std::vector<bool>(static_cast<size_t>(source.schema->size()), true) : plan->used_columns();
   options.time_field = source.schema->index_of(source.time.column);
   options.units.assign(static_cast<size_t>(source.schema->size()), TimeUnit::kMillis);
-  WL_ASSIGN_OR_RETURN(JsonDecoder decoder, JsonDecoder::make(*source.schema, std::move(options)));
+  WL_ASSIGN_OR_RETURN(JsonDecoder decoder, JsonDecoder::make(json_schema(source), std::move(options)));
   WL_ASSIGN_OR_RETURN(TimeStage time, TimeStage::make(source.time, source.watermark, *decoder.schema()));
   WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(decoder.schema()));
   return std::unique_ptr<Task>(new Task(std::move(plan), std::move(input), sink, std::move(decoder), std::move(time), std::move(steps)));
@@ -188,7 +188,7 @@ Status Task::advance() {
       if (!step.busy()) return {};
     }
     current_ = static_cast<int>(i) + 2;
-    WL_RETURN_IF_ERROR(step.advance(*this).with_context("step \"" + step.name() + "\""));
+    WL_RETURN_IF_ERROR(step.advance(*this).with_context("step '" + step.name() + "'"));
     WL_RETURN_IF_ERROR(flush_dead_letters());
     return std::exchange(emit_status_, Status());
   }
@@ -313,7 +313,7 @@ Status Task::check_memory(int64_t limit) const {
   }
   if (total <= limit) return {};
   return Status::unavailable("state takes " + std::to_string(total) + " bytes, more than memory_limit=" + std::to_string(limit) +
-                             "; most of it is step \"" + largest->name() + "\" with " + std::to_string(largest->state_bytes()) +
+                             "; most of it is step '" + largest->name() + "' with " + std::to_string(largest->state_bytes()) +
                              ". Raise memory_limit, or make its windows, lateness or `within` shorter");
 }
 

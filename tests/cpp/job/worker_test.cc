@@ -1,0 +1,145 @@
+#include "wrackline/job/worker.h"
+
+#include <gtest/gtest.h>
+
+#include "job/fixture.h"
+#include "wrackline/job/memory_stores.h"
+
+namespace wrackline {
+namespace {
+
+struct WorkerTest : testing::Test {
+  void SetUp() override {
+    log = *open_log("memory:", clock);
+    ASSERT_TRUE(log->create_topic("readings", 1).ok());
+  }
+  std::unique_ptr<Worker> worker(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) {
+    WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = plan->job() + "-test-0-0"};
+    env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> { return memory_store_of(log, "tasks/" + std::to_string(partition)); };
+    options.until_now = true;
+    return std::make_unique<Worker>(plan, options, env);
+  }
+  Status run(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) { return run_to_end(*worker(plan, options), *clock); }
+
+  std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(1'000'000);
+  std::shared_ptr<Log> log;
+  Failpoints failpoints;
+};
+
+TEST_F(WorkerTest, CountsDedupsAndTellsLateFromDead) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3), reading("a", "m", 1, 1), "{broken", reading("c", "m", 4, 12),
+                                reading("d", "m", 9, 5), reading("e", "m", 1, 25)});
+  ASSERT_TRUE(run(reading_plan()).ok());
+  EXPECT_EQ(values_of(*log, "results"),
+            (std::vector<std::string>{R"({"meter":"m","window_start":0,"window_end":10,"revision":0,"pane":"on_time","n":2,"total":3.0})",
+                                      R"({"meter":"m","window_start":10,"window_end":20,"revision":0,"pane":"on_time","n":1,"total":4.0})"}));
+  ASSERT_EQ(values_of(*log, "late").size(), 1);
+  EXPECT_NE(values_of(*log, "late")[0].find(R"("late_by_ms":3)"), std::string::npos) << values_of(*log, "late")[0];
+  EXPECT_EQ(values_of(*log, "meters.dead"), std::vector<std::string>{"{broken"});
+  const auto ledger = read_ledger(*log, "meters");
+  ASSERT_TRUE(ledger.ok());
+  for (const LedgerEntry& entry : ledger->at(0)) EXPECT_TRUE(entry.counts.balances()) << entry.step;
+  EXPECT_EQ(ledger->at(0)[0].counts, (StepCounts{.in = 7, .out = 6, .dead_lettered = 1}));
+  EXPECT_EQ(ledger->at(0)[1].counts, (StepCounts{.in = 6, .out = 5, .duplicate = 1}));
+  EXPECT_EQ(ledger->at(0)[2].counts, (StepCounts{.in = 5, .out = 3, .late = 1, .held = 1, .panes = 2, .rows_out = 2}));
+}
+
+TEST_F(WorkerTest, SecondRunGoesOnWhereTheFirstEnded) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3)});
+  ASSERT_TRUE(run(reading_plan()).ok());
+  EXPECT_TRUE(values_of(*log, "results").empty());  // the window is open
+  append_all(*log, "readings", {reading("c", "m", 4, 5), reading("b", "m", 2, 3), reading("d", "m", 0, 10)});
+  ASSERT_TRUE(run(reading_plan()).ok());
+  EXPECT_EQ(values_of(*log, "results"),
+            std::vector<std::string>{R"({"meter":"m","window_start":0,"window_end":10,"revision":0,"pane":"on_time","n":3,"total":7.0})"});
+}
+
+TEST_F(WorkerTest, KilledAtAnyHitOfAnyFailpointTheAnswerIsTheSame) {
+  std::vector<std::string> input;
+  for (int i = 0; i < 60; ++i) {
+    const int id = i % 7 == 6 ? i - 1 : i;
+    input.push_back(i % 11 == 10 ? "{broken" : reading("r" + std::to_string(id), i % 3 == 0 ? "m" : "k", id, i * 3 - (i % 5 == 4 ? 40 : 0)));
+  }
+  append_all(*log, "readings", input);
+  const JobOptions often{.commit_rows = 5, .checkpoint_interval = 1, .max_poll_records = 3};
+  ASSERT_TRUE(run(reading_plan(10, 5), often).ok());
+  const auto results = values_of(*log, "results");
+  const auto late = values_of(*log, "late");
+  const auto dead = values_of(*log, "meters.dead");
+  const auto ledger = *read_ledger(*log, "meters");
+  ASSERT_GT(results.size(), 10);
+  ASSERT_GT(late.size(), 3);
+
+  for (int nth = 1;; ++nth) {
+    SetUp();
+    append_all(*log, "readings", input);
+    int hits = 0;
+    bool crashed = false;
+    failpoints.arm_all([&](Failpoint) {
+      if (++hits != nth) return Status();
+      crashed = true;
+      return Status::crashed("test");
+    });
+    for (int starts = 0;; ++starts) {
+      ASSERT_LT(starts, 3) << nth;
+      clock->advance(7);
+      const Status status = run(reading_plan(10, 5), often);
+      if (status.ok()) break;
+      ASSERT_EQ(status.code(), Code::kCrashed) << nth << ": " << status.to_string();
+    }
+    if (!crashed) {
+      EXPECT_GT(nth, 100);
+      break;
+    }
+    ASSERT_EQ(values_of(*log, "results"), results) << nth;
+    ASSERT_EQ(values_of(*log, "late"), late) << nth;
+    ASSERT_EQ(values_of(*log, "meters.dead"), dead) << nth;
+    ASSERT_EQ(*read_ledger(*log, "meters"), ledger) << nth;
+  }
+}
+
+TEST_F(WorkerTest, ChangedJobIsRefusedAfterACrashAndStartsAfterAnOrderlyEnd) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 13), reading("c", "m", 2, 14)});
+  failpoints.arm(Failpoint::kCommitted, 2, [](Failpoint) { return Status::crashed("test"); });
+  ASSERT_EQ(run(reading_plan(), {.commit_rows = 1}).code(), Code::kCrashed);
+  const Status refused = run(reading_plan(20));
+  EXPECT_EQ(refused.code(), Code::kInvalidArgument);
+  EXPECT_NE(refused.message().find("has changed"), std::string::npos) << refused.message();
+  ASSERT_TRUE(run(reading_plan()).ok());
+  const Status other_state = run(reading_plan(20));
+  EXPECT_EQ(other_state.code(), Code::kInvalidArgument);
+  EXPECT_NE(other_state.message().find("reset='window'"), std::string::npos) << other_state.message();
+  EXPECT_TRUE(run(reading_plan(20), {.reset_steps = {"window"}}).ok());
+}
+
+TEST_F(WorkerTest, FirstThousandRefusedStopsWithNothingCommitted) {
+  std::vector<std::string> input(1200, reading("a", "m", 1, -5));
+  append_all(*log, "readings", input);
+  const Status status = run(reading_plan(), {.commit_rows = 100});
+  EXPECT_FALSE(status.ok());
+  EXPECT_NE(status.message().find("not_before"), std::string::npos) << status.message();
+  EXPECT_TRUE(values_of(*log, "meters.dead").empty());
+}
+
+TEST_F(WorkerTest, UnknownTopicNamesTheNearest) {
+  auto plan = std::make_shared<Plan>("meters");
+  SourceSpec source = reading_source();
+  source.topic = "reading";
+  ASSERT_TRUE(plan->read(source).ok());
+  ASSERT_TRUE(plan->finish().ok());
+  const Status status = run(plan);
+  EXPECT_EQ(status.code(), Code::kNotFound);
+  EXPECT_NE(status.message().find("readings"), std::string::npos) << status.message();
+}
+
+TEST_F(WorkerTest, MemoryLimitNamesTheStep) {
+  std::vector<std::string> input;
+  for (int i = 0; i < 5000; ++i) input.push_back(reading("id" + std::to_string(i), "m", 1, 5));
+  append_all(*log, "readings", input);
+  const Status status = run(reading_plan(), {.memory_limit = 10'000});
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_NE(status.message().find("'dedup'"), std::string::npos) << status.message();
+}
+
+}  // namespace
+}  // namespace wrackline

@@ -54,10 +54,31 @@ class Records {
   // Makes kPadding bytes behind the last value readable (they are not part of value_bytes()).
   void pad() { values_.reserve(values_.size() + kPadding); }
 
+  // The columns as they lie in memory, or in bytes that were written from there (little-endian, unaligned):
+  // for a log that stores whole batches. Null pointers: every value is there (value_null), no record has a
+  // key (key_ends, key_null).
+  struct Layout {
+    int64_t size = 0;
+    std::string_view values;              // each with its '\n'
+    std::string_view keys;
+    const uint8_t* timestamps = nullptr;  // int64 each
+    const uint8_t* value_ends = nullptr;  // uint32 each
+    const uint8_t* key_ends = nullptr;    // uint32 each
+    const uint8_t* value_null = nullptr;
+    const uint8_t* key_null = nullptr;
+  };
+  Layout layout() const;
+  // Appends records [begin, end) of `from`, without headers, at offsets first_offset, first_offset + 1, ...
+  // REQUIRES: what `from` views is not of this object.
+  void append(const Layout& from, int64_t begin, int64_t end, int64_t first_offset);
+  void set_headers(int64_t i, Headers headers);
+
   // Keeps the first `count` records.
   void truncate(int64_t count);
   void set_offset(int64_t i, int64_t offset) { offsets_[static_cast<size_t>(i)] = offset; }
   void set_timestamp(int64_t i, Millis t) { timestamps_[static_cast<size_t>(i)] = t; }
+
+  class Writer;
 
  private:
   std::string_view piece(const Bytes& bytes, const Buffer<uint32_t>& ends, int64_t i) const;
@@ -71,6 +92,52 @@ class Records {
   Buffer<Millis> timestamps_;
   Buffer<int64_t> offsets_;
   std::vector<Headers> headers_;  // empty, or one per record
+};
+
+// Appends records whose bytes are written in place (encoders). While one lives, nothing else may use its
+// Records; they are whole again when it is gone. A record: key_room and set_key, unless its key is null;
+// then value_room and end_record.
+class Records::Writer {
+ public:
+  explicit Writer(Records& records) : records_(records), values_(records.values_.size()), keys_(records.keys_.size()) {}
+  ~Writer() {
+    records_.values_.resize(values_);
+    records_.keys_.resize(keys_);
+  }
+  Writer(const Writer&) = delete;
+  Writer& operator=(const Writer&) = delete;
+
+  // Where up to `size` bytes may be written. Valid until the next call.
+  char* key_room(size_t size) { return room(records_.keys_, keys_, size); }
+  char* value_room(size_t size) { return room(records_.values_, values_, size + 1); }
+  void set_key(size_t size) {
+    keys_ += size;
+    has_key_ = true;
+  }
+  // The record has the value whose `size` bytes are in the value room.
+  void end_record(size_t size, Millis timestamp, int64_t offset = 0) {
+    values_ += size;
+    records_.value_ends_.push_back(static_cast<uint32_t>(values_));
+    records_.values_[values_++] = '\n';
+    records_.key_ends_.push_back(static_cast<uint32_t>(keys_));
+    records_.value_null_.push_back(0);
+    records_.key_null_.push_back(!has_key_);
+    records_.timestamps_.push_back(timestamp);
+    records_.offsets_.push_back(offset);
+    if (!records_.headers_.empty()) records_.headers_.emplace_back();
+    has_key_ = false;
+  }
+
+ private:
+  static char* room(Bytes& bytes, size_t used, size_t size) {
+    if (bytes.size() < used + size) bytes.resize(used + size + bytes.size() / 2);
+    return reinterpret_cast<char*>(bytes.data()) + used;
+  }
+
+  Records& records_;
+  size_t values_;  // bytes in use; the buffers are longer
+  size_t keys_;
+  bool has_key_ = false;
 };
 
 }  // namespace wrackline

@@ -1,0 +1,75 @@
+"""Runs the benchmarks and prints one table: what, ratio (median, spread), bar, aim.
+
+    python benchmarks/run.py [--only WORD] [--pairs N]
+
+Every figure is a ratio taken within one run, ours and the limit in turn, so that it means the same on another machine;
+larger is better. Sizes and latencies are bound divided by measured. Writes benchmarks/results.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BUILD = HERE.parent / "build" / "bench" / "benchmarks"
+
+# name -> (bar, aim), as docs/performance.md has them.
+BARS: dict[str, tuple[float, float]] = {
+    "window": (0.5, 0.7),
+    "decode": (0.6, 0.8),
+    "whole way, local log": (0.4, 0.6),
+    "checkpoints each 10 s, 1 M live pairs": (0.90, 0.95),
+    "input stalled by a checkpoint of 1 M entries": (1.0, 2.5),  # 50 ms, 20 ms
+    "kill -9 to the first new output": (1.0, 1.875),  # 1.5 s, 0.8 s
+    "dedup bytes per id": (1.0, 40 / 24),
+    "state bytes per live (key, slice)": (1.0, 64 / 40),
+    "state bytes with the key table": (1.0, 128 / 96),
+    "RSS of the fleet job": (1.0, 1.5),  # 300 MB, 200 MB
+}
+
+PROGRAMS: list[list[str]] = [
+    [str(BUILD / "bench_window")],
+    [str(BUILD / "bench_decode")],
+    [str(BUILD / "bench_whole_way")],
+    [str(BUILD / "bench_checkpoints")],
+    [str(BUILD / "bench_recovery")],
+    [sys.executable, str(HERE / "fleet_memory.py")],
+]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="programs whose path holds this word")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs of each comparison (default 5)")
+    arguments = parser.parse_args()
+
+    results: list[dict[str, object]] = []
+    for program in PROGRAMS:
+        if arguments.only not in program[-1]:
+            continue
+        print(f"... {Path(program[-1]).name}", file=sys.stderr, flush=True)
+        done = subprocess.run([*program, str(arguments.pairs)], stdout=subprocess.PIPE, text=True, check=True)
+        for line in done.stdout.splitlines():
+            if not line.startswith("{"):
+                continue
+            result = json.loads(line)
+            bar, aim = BARS.get(result["name"], (None, None))
+            results.append({**result, "at_least": bar, "aim": aim})
+
+    print(f"{'what':48} {'ratio':>7} {'low':>7} {'high':>7} {'bar':>6} {'aim':>6}")
+    for result in results:
+        bar, aim = result["at_least"], result["aim"]
+        verdict = "" if bar is None else "below the bar" if float(str(result["ratio"])) < float(str(bar)) else ""
+        shown = [f"{float(str(result[key])):7.2f}" for key in ("ratio", "low", "high")]
+        limits = [f"{float(str(value)):6.2f}" if value is not None else "     -" for value in (bar, aim)]
+        print(f"{result['name']!s:48} {' '.join(shown)} {' '.join(limits)} {verdict}")
+    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

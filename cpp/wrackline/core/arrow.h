@@ -84,7 +84,7 @@ namespace wrackline {
 // Fills `out`, which the caller owns from then on (out->release). The schema is a struct with one child a field.
 void export_schema(const Schema& schema, ArrowSchema* out);
 // Only schema, columns and length travel; times and moves do not.
-void export_batch(std::shared_ptr<const Batch> batch, ArrowArray* out);
+void export_batch(const std::shared_ptr<const Batch>& batch, ArrowArray* out);
 // A stream of `batches`, all of `schema`. One stream is read once; for a restartable object export anew.
 void export_stream(SchemaPtr schema, std::vector<std::shared_ptr<const Batch>> batches, ArrowArrayStream* out);
 

@@ -124,7 +124,8 @@ int stream_next(ArrowArrayStream* stream, ArrowArray* out) {
     *out = {};
     return 0;
   }
-  export_batch(std::move(owner.batches[owner.next++]), out);
+  const std::shared_ptr<const Batch> batch = std::move(owner.batches[owner.next++]);
+  export_batch(batch, out);
   return 0;
 }
 
@@ -146,7 +147,7 @@ void export_schema(const Schema& schema, ArrowSchema* out) {
   }
 }
 
-void export_batch(std::shared_ptr<const Batch> batch, ArrowArray* out) {
+void export_batch(const std::shared_ptr<const Batch>& batch, ArrowArray* out) {
   ArrayOwner* owner = make_array(batch, batch->length, 0, 1, batch->columns.size(), out);
   for (size_t i = 0; i < batch->columns.size(); ++i) {
     export_column(batch, *batch->columns[i], owner->child_pointers[i]);

@@ -1,7 +1,5 @@
-// Import: a plan is made of the schema once (what arrives, as which of our types), then each array is copied
-// by it, column by column.
+// Import: each array is copied by the plan that was made of its schema, column by column.
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -9,154 +7,18 @@
 #include <utility>
 
 #include "wrackline/core/arrow.h"
+#include "wrackline/core/arrow_plan.h"
 
 namespace wrackline {
 namespace {
 
+using arrow::Layout;
+using arrow::make_table_plan;
+using arrow::Plan;
+using arrow::TablePlan;
+using arrow::wrong;
+
 constexpr int64_t kMaxOffset = std::numeric_limits<int32_t>::max();
-
-enum class Layout : uint8_t {
-  kNull,
-  kBits,
-  kInt8,
-  kUint8,
-  kInt16,
-  kUint16,
-  kInt32,
-  kUint32,
-  kInt64,
-  kUint64,
-  kFloat32,
-  kFloat64,
-  kText32,
-  kText64,
-  kTextView,
-  kFixedText,
-  kDecimal128,
-  kSeconds,
-  kMillis,
-  kMicros,
-  kNanos,
-  kDays,
-  kList32,
-  kList64,
-};
-
-// How one field arrives.
-struct Plan {
-  std::string name;
-  std::string format;
-  Layout layout = Layout::kNull;
-  Type type = Type::kString;
-  bool nullable = false;
-  int64_t width = 0;             // of kFixedText
-  std::vector<Plan> item;        // of a list: one
-  std::vector<Plan> dictionary;  // the values, if this is an index: one; `type` is theirs
-  Type item_type() const { return item.empty() ? Type::kInt64 : item[0].type; }
-};
-
-struct Format {
-  std::string_view format;
-  Layout layout;
-  Type type;
-};
-
-constexpr Format kFormats[] = {
-    {"n", Layout::kNull, Type::kString},      {"b", Layout::kBits, Type::kBool},
-    {"c", Layout::kInt8, Type::kInt64},       {"C", Layout::kUint8, Type::kInt64},
-    {"s", Layout::kInt16, Type::kInt64},      {"S", Layout::kUint16, Type::kInt64},
-    {"i", Layout::kInt32, Type::kInt64},      {"I", Layout::kUint32, Type::kInt64},
-    {"l", Layout::kInt64, Type::kInt64},      {"L", Layout::kUint64, Type::kInt64},
-    {"f", Layout::kFloat32, Type::kFloat64},  {"g", Layout::kFloat64, Type::kFloat64},
-    {"u", Layout::kText32, Type::kString},    {"U", Layout::kText64, Type::kString},
-    {"vu", Layout::kTextView, Type::kString}, {"z", Layout::kText32, Type::kBytes},
-    {"Z", Layout::kText64, Type::kBytes},     {"vz", Layout::kTextView, Type::kBytes},
-    {"tdD", Layout::kDays, Type::kTimestamp}, {"tdm", Layout::kMillis, Type::kTimestamp},
-    {"+l", Layout::kList32, Type::kList},     {"+L", Layout::kList64, Type::kList},
-};
-
-// What to do about a format that we do not take, where there is a usual answer.
-std::string_view remedy(std::string_view format) {
-  if (format.starts_with("+s")) return "; nested columns are not supported: select its fields as columns of their own";
-  if (format.starts_with("d:")) return "; only whole numbers of 128 bits: cast it to float64 or string";
-  if (format.starts_with("tt") || format.starts_with("tD")) return "; cast it to int64";
-  if (format.starts_with("+w") || format.starts_with("+v")) return "; cast it to a list";
-  return "; cast it to bool, int64, float64, string, bytes or timestamp";
-}
-
-Status refused(std::string_view column, std::string_view format) {
-  return Status::invalid("column '" + std::string(column) + "': Arrow format '" + std::string(format) +
-                         "' is not supported" + std::string(remedy(format)));
-}
-
-Status wrong(const Plan& plan, std::string_view what) {
-  return Status::invalid("column '" + plan.name + "' (Arrow format '" + plan.format + "'): " + std::string(what));
-}
-
-bool parse_decimal(std::string_view format) {  // d:precision,0 or d:precision,0,128
-  const size_t comma = format.find(',');
-  if (comma == std::string_view::npos) return false;
-  const std::string_view rest = format.substr(comma + 1);
-  return rest == "0" || rest == "0,128";
-}
-
-Status set_layout(Plan& plan) {
-  const std::string_view format = plan.format;
-  for (const Format& known : kFormats) {
-    if (known.format == format) {
-      plan.layout = known.layout;
-      plan.type = known.type;
-      return {};
-    }
-  }
-  if (format.size() >= 4 && format.starts_with("ts") && format[3] == ':') {
-    plan.type = Type::kTimestamp;
-    switch (format[2]) {
-      case 's': plan.layout = Layout::kSeconds; return {};
-      case 'm': plan.layout = Layout::kMillis; return {};
-      case 'u': plan.layout = Layout::kMicros; return {};
-      case 'n': plan.layout = Layout::kNanos; return {};
-      default: break;
-    }
-  } else if (format.starts_with("d:") && parse_decimal(format)) {
-    plan.layout = Layout::kDecimal128;
-    plan.type = Type::kDecimal;
-    return {};
-  } else if (format.starts_with("w:")) {
-    const char* const end = format.data() + format.size();
-    const auto [at, error] = std::from_chars(format.data() + 2, end, plan.width);
-    if (error == std::errc() && at == end && plan.width >= 0) {
-      plan.layout = Layout::kFixedText;
-      plan.type = Type::kBytes;
-      return {};
-    }
-  }
-  return refused(plan.name, format);
-}
-
-bool is_index(Layout layout) { return layout >= Layout::kInt8 && layout <= Layout::kUint64; }
-
-Result<Plan> make_plan(const ArrowSchema& schema, std::string name) {
-  Plan plan;
-  plan.name = std::move(name);
-  plan.format = schema.format == nullptr ? "" : schema.format;
-  plan.nullable = (schema.flags & ARROW_FLAG_NULLABLE) != 0;
-  WL_RETURN_IF_ERROR(set_layout(plan));
-  if (plan.type == Type::kList) {
-    if (schema.n_children != 1) return wrong(plan, "a list without items");
-    WL_ASSIGN_OR_RETURN(Plan item, make_plan(*schema.children[0], plan.name));
-    if (item.type == Type::kList) return wrong(plan, "lists of lists are not supported");
-    plan.item.push_back(std::move(item));
-  }
-  if (schema.dictionary != nullptr) {
-    if (!is_index(plan.layout)) return wrong(plan, "a dictionary whose index is not an integer");
-    WL_ASSIGN_OR_RETURN(Plan values, make_plan(*schema.dictionary, plan.name));
-    if (values.type == Type::kList) return wrong(plan, "dictionaries of lists are not supported");
-    plan.type = values.type;
-    plan.dictionary.push_back(std::move(values));
-  }
-  return plan;
-}
 
 // Rows [begin, begin + length) of an array, counted from the start of its buffers.
 struct Span {
@@ -436,7 +298,7 @@ Status copy_column(const Plan& plan, const Span& span, Column& column) {
     case Layout::kList32:
     case Layout::kList64: break;
   }
-  return refused(plan.name, plan.format);
+  return wrong(plan, "not supported here");
 }
 
 int64_t buffers_of(Layout layout) {
@@ -471,28 +333,6 @@ Result<Column> import_rows(const Plan& plan, const ArrowArray& array, int64_t be
   }
   if (!plan.dictionary.empty()) return import_dictionary(plan, column, array);
   return column;
-}
-
-struct TablePlan {
-  std::vector<Plan> columns;
-};
-
-Result<TablePlan> make_table_plan(const ArrowSchema& schema) {
-  const std::string_view format = schema.format == nullptr ? "" : schema.format;
-  if (format != "+s") {
-    return Status::invalid("a table is needed (columns with names), this is a single column of Arrow format '" +
-                           std::string(format) + "'");
-  }
-  TablePlan table;
-  for (int64_t i = 0; i < schema.n_children; ++i) {
-    const ArrowSchema& child = *schema.children[i];
-    WL_ASSIGN_OR_RETURN(Plan plan, make_plan(child, child.name == nullptr ? "" : child.name));
-    for (const Plan& other : table.columns) {
-      if (other.name == plan.name) return Status::invalid("two columns are named '" + plan.name + "'");
-    }
-    table.columns.push_back(std::move(plan));
-  }
-  return table;
 }
 
 Status import_range(TablePlan& table, const ArrowArray& array, int64_t begin, int64_t length,

@@ -144,7 +144,19 @@ void JsonEncoder::encode(const Batch& batch, int64_t begin, int64_t end, Millis 
     return size;
   };
 
+  // What most rows need: strings as they are, numbers of usual length.
+  const auto usual = [begin, end](const std::vector<const Column*>& columns) {
+    size_t size = 0;
+    for (const Column* column : columns) {
+      const bool text = column->type() == Type::kString || column->type() == Type::kBytes;
+      size += static_cast<size_t>(end - begin) * 14;
+      if (text) size += static_cast<size_t>(column->offsets()[end] - column->offsets()[begin]);
+    }
+    return size;
+  };
+  const auto rows = static_cast<size_t>(end - begin);
   Records::Writer writer(out);
+  if (rows > 1) writer.expect(rows, usual(keys), usual(values) + rows * (fixed - values.size() * kMaxFixedSize));
   for (int64_t row = begin; row < end; ++row) {
     if (!keys.empty()) {
       char* const start = writer.key_room(2 + keys.size() * (kMaxFixedSize + 1) + extra(keys, row));

@@ -107,6 +107,18 @@ class Records::Writer {
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
+  // So many records and bytes are about to come: room is made once. A guess is enough.
+  void expect(size_t records, size_t key_bytes, size_t value_bytes) {
+    grow(records_.keys_, keys_ + key_bytes);
+    grow(records_.values_, values_ + value_bytes);
+    const size_t total = records_.offsets_.size() + records;
+    grow(records_.value_ends_, total);
+    grow(records_.key_ends_, total);
+    grow(records_.value_null_, total);
+    grow(records_.key_null_, total);
+    grow(records_.timestamps_, total);
+    grow(records_.offsets_, total);
+  }
   // Where up to `size` bytes may be written. Valid until the next call.
   char* key_room(size_t size) { return room(records_.keys_, keys_, size); }
   char* value_room(size_t size) { return room(records_.values_, values_, size + 1); }
@@ -129,8 +141,15 @@ class Records::Writer {
   }
 
  private:
+  template <typename T>
+  static void grow(Buffer<T>& buffer, size_t needed) {
+    if (buffer.capacity() < needed) buffer.reserve(needed + buffer.capacity() / 2);
+  }
   static char* room(Bytes& bytes, size_t used, size_t size) {
-    if (bytes.size() < used + size) bytes.resize(used + size + bytes.size() / 2);
+    if (bytes.size() < used + size) {
+      grow(bytes, used + size);
+      bytes.resize(bytes.capacity());
+    }
     return reinterpret_cast<char*>(bytes.data()) + used;
   }
 

@@ -29,6 +29,7 @@ Result<Progress> Worker::drain() {
   if (busy()) return advance_tasks();
   if (!drained_) {
     drained_ = true;
+    pause_inputs(true);
     for (auto& slot : tasks_) slot->task->before_commit();
     return Progress::kWorked;
   }
@@ -62,6 +63,8 @@ Status Worker::seal() {
 }
 
 Status Worker::freeze(TaskSlot& slot) {
+  // Its records are to be read again: a checkpoint would lie behind them.
+  if (slot.task->on_probation()) return {};
   // Nothing new since the checkpoint that is named: it still says everything.
   if (!slot.committed.checkpoint.empty() && slot.sealed.offset == slot.committed_offset && slot.sealed.decisions.empty() &&
       slot.task->rows_hash() == slot.hash_at_checkpoint && slot.sealed.commit_seq == slot.checkpoint_seq + 1) {
@@ -167,12 +170,12 @@ Status Worker::on_committed() {
     ++stats_.commits;
     options_.reset_steps.clear();  // done; a recovery must not empty them again
     failures_ = 0;
-    last_progress_us_ = env_.clock->steady_us();
   }
   last_commit_us_ = env_.clock->steady_us();
   rows_since_commit_ = 0;
   commit_requested_ = false;
   phase_ = ending_ ? Phase::kDone : Phase::kRunning;
+  pause_inputs(false);
   if (phase_ == Phase::kDone && client_) client_.reset();
   return {};
 }

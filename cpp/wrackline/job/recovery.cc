@@ -24,9 +24,13 @@ std::string where(const TopicPartition& partition) {
 // What is not committed is dropped; the next step() starts from what is.
 Result<Progress> Worker::recover(const Status& cause) {
   const int64_t now = env_.clock->steady_us();
+  const int64_t deadline_us = options_.recovery_deadline * 1000;
+  const bool ran = phase_ == Phase::kRunning || phase_ == Phase::kDrain || phase_ == Phase::kWaitCheckpoint || phase_ == Phase::kCommit;
+  if (ran && now - running_since_us_ > deadline_us) failures_ = 0;  // it was well since the one before
+  if (failures_ == 0) first_failure_us_ = now;
   ++failures_;
   ++stats_.recoveries;
-  if (now - last_progress_us_ > options_.recovery_deadline * 1000 || failures_ > kMaxFailures) {
+  if ((now - first_failure_us_ > deadline_us && failures_ > kFewFailures) || failures_ > kMaxFailures) {
     return cause.with_context("gave up after " + std::to_string(failures_) + " recoveries without a commit between");
   }
   const int64_t backoff = std::min(kLastBackoffUs, kFirstBackoffUs << std::min<int64_t>(failures_ - 1, 7));
@@ -37,6 +41,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   retry_at_us_ = now + (failures_ == 1 ? 0 : backoff);
   rows_since_commit_ = 0;
   ending_ = false;
+  inputs_paused_ = false;
   phase_ = Phase::kStart;
   return Progress::kWorked;
 }
@@ -309,7 +314,10 @@ Result<Progress> Worker::replay() {
       const std::shared_ptr<Records> records = cut(*slot->left_over, slot->task->offset(), boundary);
       const int64_t next = std::min(slot->left_over_next, boundary);
       stats_.rows_replayed += records->size();
-      if (slot->left_over_next <= boundary) slot->left_over.reset();
+      if (slot->left_over_next <= boundary) {
+        slot->left_over.reset();
+        client_->resume(slot->input);
+      }
       if (records->empty()) {
         slot->task->skip_to(next);
       } else {
@@ -333,7 +341,10 @@ Result<Progress> Worker::replay() {
 Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
   if (slot.rows.empty()) {
     slot.replayed = true;
-    if (client_) client_->stop_reading(slot.input);
+    if (client_) {
+      client_->resume(slot.input);
+      client_->stop_reading(slot.input);
+    }
     return finish_replay(slot);
   }
   const JournalRow& row = slot.rows.begin()->second;
@@ -408,8 +419,9 @@ Status Worker::enter_running() {
     }
     client_->read_from(slot->input, task.offset(), Isolation::kReadCommitted);
   }
-  last_commit_us_ = env_.clock->steady_us();
-  last_checkpoint_us_ = last_commit_us_;
+  running_since_us_ = env_.clock->steady_us();
+  last_commit_us_ = running_since_us_;
+  last_checkpoint_us_ = running_since_us_;
   phase_ = Phase::kRunning;
   return {};
 }

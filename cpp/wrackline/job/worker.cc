@@ -15,9 +15,7 @@ constexpr int64_t kAppendBytes = 256 * 1024;  // rows held together before they 
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv env)
-    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()) {
-  last_progress_us_ = env_.clock->steady_us();
-}
+    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()) {}
 
 Worker::~Worker() = default;
 
@@ -82,6 +80,7 @@ Result<Progress> Worker::run() {
   // Backpressure: what could not be appended yet goes first, nothing is taken before.
   if (sink_ && sink_->held_bytes() > kAppendBytes) {
     WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
+    pause_inputs(!through);
     if (!through) return on_event(client_->poll(0));
   }
 
@@ -181,6 +180,7 @@ Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
   if (phase_ == Phase::kReplay) {  // cut there where the journal wants it
     slot.left_over = polled.records;
     slot.left_over_next = polled.next_offset;
+    client_->pause(slot.input);  // until it is used up: the next poll may be for another task
     return {};
   }
   slot.at_end = false;
@@ -269,6 +269,16 @@ Status Worker::end_inputs() {
   if (rows_ended && options_.resume_append) return {};  // it may grow: windows stay open
   for (auto& slot : tasks_) WL_RETURN_IF_ERROR(slot->task->end(env_.clock->now()));
   return {};
+}
+
+// While a commit is under way or the log takes no more, polls must not hand out records: nobody would take them.
+void Worker::pause_inputs(bool pause) {
+  if (pause == inputs_paused_ || env_.rows != nullptr || client_ == nullptr) return;
+  inputs_paused_ = pause;
+  for (auto& slot : tasks_) {
+    if (pause) client_->pause(slot->input);
+    else client_->resume(slot->input);
+  }
 }
 
 Worker::TaskSlot* Worker::slot_of(const TopicPartition& input) {

@@ -96,6 +96,7 @@ class Worker {
 
  private:
   static constexpr int64_t kMaxFailures = 100;  // recoveries in a row without a commit
+  static constexpr int64_t kFewFailures = 5;    // so many are tried however long they took: the process may have slept
 
   struct TaskSlot;
   class TransactionSink;
@@ -133,6 +134,7 @@ class Worker {
   bool input_finished() const;
   Status end_inputs();
   int64_t poll_limit() const;
+  void pause_inputs(bool pause);
   TaskSlot* slot_of(const TopicPartition& input);
 
   // commit.cc
@@ -155,13 +157,15 @@ class Worker {
   std::atomic<bool> stop_requested_ = false;
   bool commit_requested_ = false;
   bool ending_ = false;              // the commit under way is the last one
+  bool inputs_paused_ = false;
   bool drained_ = false;             // pending late panes of the commit under way are out
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;
   int64_t rows_since_commit_ = 0;
-  int64_t last_progress_us_ = 0;     // of the last commit that moved on; recoveries are bounded from here
+  int64_t running_since_us_ = 0;
+  int64_t first_failure_us_ = 0;     // of failures_; recoveries are bounded from here
   int64_t retry_at_us_ = 0;
-  int64_t failures_ = 0;             // recoveries since then
+  int64_t failures_ = 0;             // recoveries in a row: without a commit or a good while between
   bool fresh_done_ = false;          // options_.fresh holds for the first start, not for recoveries
   size_t next_task_ = 0;             // where a round over tasks goes on
   WorkerStats stats_;

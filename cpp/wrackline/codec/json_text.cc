@@ -1,6 +1,7 @@
 #include "wrackline/codec/json_text.h"
 
 #include <array>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -235,6 +236,12 @@ char* write_string(std::string_view text, char* to) {
 
 char* write_int64(int64_t value, char* to) { return std::to_chars(to, to + kMaxNumberSize, value).ptr; }
 
+namespace {
+
+char* write_text(std::string_view text, char* to) { return std::copy(text.begin(), text.end(), to); }
+
+}  // namespace
+
 char* write_float64(double value, char* to) {
   // Most values of life have few decimals: n / 10^4 for a whole n, and that quotient, which is what
   // reading the text computes, is the value itself.
@@ -245,7 +252,7 @@ char* write_float64(double value, char* to) {
     if (static_cast<double>(whole) == scaled && static_cast<double>(whole) / kScale == value && whole != 0) {
       to = write_int64(whole / 10'000, whole < 0 && whole > -10'000 ? (*to = '-', to + 1) : to);
       auto rest = static_cast<int>(whole < 0 ? -(whole % 10'000) : whole % 10'000);
-      if (rest == 0) return to;
+      if (rest == 0) return write_text(".0", to);
       *to++ = '.';
       for (int digit = 1'000; rest > 0; digit /= 10) {
         *to++ = static_cast<char>('0' + rest / digit);
@@ -254,7 +261,9 @@ char* write_float64(double value, char* to) {
       return to;
     }
   }
-  return std::to_chars(to, to + kMaxNumberSize, value).ptr;
+  // A float stays one for whoever reads it: 3.0, not 3.
+  char* const end = std::to_chars(to, to + kMaxNumberSize - 2, value).ptr;
+  return std::string_view(to, static_cast<size_t>(end - to)).find_first_of(".e") == std::string_view::npos ? write_text(".0", end) : end;
 }
 
 }  // namespace wrackline::json

@@ -65,11 +65,11 @@ Status Worker::seal() {
 Status Worker::freeze(TaskSlot& slot) {
   // Its records are to be read again: a checkpoint would lie behind them.
   if (slot.task->on_probation()) return {};
-  // Nothing new since the checkpoint that is named: it still says everything.
-  if (!slot.committed.checkpoint.empty() && slot.sealed.offset == slot.committed_offset && slot.sealed.decisions.empty() &&
-      slot.task->rows_hash() == slot.hash_at_checkpoint && slot.sealed.commit_seq == slot.checkpoint_seq + 1) {
-    return {};
-  }
+  // Nothing new since the checkpoint that is named: it still says everything. At the end it must be of the last
+  // commit, so that nothing is left to replay.
+  const bool quiet = slot.sealed.offset == slot.committed_offset && slot.sealed.decisions.empty();
+  if (quiet && !slot.committed.checkpoint.empty() && (ending_ ? slot.committed.commit_seq : slot.content_seq) <= slot.checkpoint_seq) return {};
+  slot.frozen = true;
   const int64_t before = env_.clock->steady_us();
   slot.hash_at_freeze = slot.task->rows_hash();
   slot.journal_at_freeze = slot.journal_floor + kOffsetsPerCommit;
@@ -110,7 +110,8 @@ Result<Progress> Worker::send_commit() {
   for (auto& slot : tasks_) {
     if (env_.tap != nullptr) break;
     slot->naming = !slot->checkpointer->durable().empty();
-    slot->in_commit = slot->naming || slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty();
+    // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice.
+    slot->in_commit = slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty();
     if (!slot->in_commit) continue;
     CommitMetadata& metadata = slot->sealed_metadata = slot->committed;
     metadata.job_hash = plan_->hash();
@@ -153,6 +154,7 @@ Status Worker::on_committed() {
   for (auto& slot : tasks_) {
     if (!slot->in_commit) continue;
     slot->committed = slot->sealed_metadata;
+    if (slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty()) slot->content_seq = slot->committed.commit_seq;
     slot->committed_offset = slot->sealed.offset;
     slot->committed_ledger = slot->sealed.ledger;
     slot->journal_floor += kOffsetsPerCommit;
@@ -166,7 +168,7 @@ Status Worker::on_committed() {
         log_line(LogLevel::kWarning, "journal not trimmed: " + trimmed.to_string());
       }
     }
-    slot->in_commit = slot->naming = false;
+    slot->in_commit = slot->naming = slot->frozen = false;
     ++stats_.commits;
     options_.reset_steps.clear();  // done; a recovery must not empty them again
     failures_ = 0;

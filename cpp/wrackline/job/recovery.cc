@@ -217,6 +217,7 @@ Status Worker::restore(TaskSlot& slot) {
     }
   }
   slot.task->suppress_output(true);
+  slot.content_seq = committed.commit_seq;
   slot.journal_read = committed.commit_seq == slot.restored_seq;
   if (!slot.journal_read) {
     client_->read_from(slot.journal, committed.journal_offset, Isolation::kReadCommitted);

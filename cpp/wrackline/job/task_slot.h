@@ -41,12 +41,14 @@ struct Worker::TaskSlot {
   // The commit under way.
   bool in_commit = false;
   bool naming = false;
+  bool frozen = false;  // its seal has a checkpoint
   JournalRow sealed;
   CommitMetadata sealed_metadata;
   uint64_t hash_at_checkpoint = 0;  // Task::rows_hash when the named checkpoint was frozen
   uint64_t hash_at_freeze = 0;      // the same of the one being written
   int64_t journal_at_freeze = 0;    // journal floor behind the commit it was frozen at
   int64_t checkpoint_seq = 0;       // commit_seq of the seal of the named checkpoint
+  int64_t content_seq = 0;          // of the last commit with records or decisions
   int64_t seq_at_freeze = 0;        // the same of the one being written
   std::string log_id;               // of log and topic: a checkpoint belongs to one
 

@@ -1,1 +1,116 @@
-"""Stream processing with event-time windows, watermarks, late data and exactly-once."""
+"""Stream processing with event-time windows, watermarks, late data and exactly-once.
+
+>>> import wrackline as wl
+>>> rows = [{"k": "a", "v": 1, "ts": 1_000}, {"k": "a", "v": 3, "ts": 2_000}, {"k": "b", "v": 5, "ts": 61_000}]
+>>> job = wl.Job("example")
+>>> sums = job.read(wl.from_records(rows), time="ts").key_by("k").window(wl.tumbling("1m")).agg(total=wl.sum("v"))
+>>> [(row["k"], row["total"]) for row in sums.collect().rows()]
+[('a', 4), ('b', 5)]
+"""
+
+from wrackline.aggregates import (
+    Aggregate,
+    collect,
+    count,
+    first,
+    last,
+    max,
+    mean,
+    min,
+    n_unique,
+    quantile,
+    std,
+    sum,
+    var,
+)
+from wrackline.errors import (
+    AlreadyExistsError,
+    CorruptionError,
+    FencedError,
+    InvalidArgumentError,
+    InvalidJobError,
+    JobFailedError,
+    NotFoundError,
+    NotYetError,
+    UnavailableError,
+    WracklineError,
+)
+from wrackline.job import Job
+from wrackline.ledger import Counts, Ledger
+from wrackline.log import Log, Record, Topic, TopicRecords
+from wrackline.results import Result
+from wrackline.run import RunningJob, RunResult, Stats
+from wrackline.schema import Schema, field
+from wrackline.sources import BoundedRows, from_arrow, from_records
+from wrackline.stream import KeyedStream, SideStream, Stream, WindowedStream
+from wrackline.watermarks import Watermark, monotonic, punctuated, punctuated_if
+from wrackline.windows import (
+    Window,
+    calendar,
+    count_window,
+    global_window,
+    hopping,
+    rolling,
+    session,
+    tumbling,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Aggregate",
+    "AlreadyExistsError",
+    "BoundedRows",
+    "CorruptionError",
+    "Counts",
+    "FencedError",
+    "InvalidArgumentError",
+    "InvalidJobError",
+    "Job",
+    "JobFailedError",
+    "KeyedStream",
+    "Ledger",
+    "Log",
+    "NotFoundError",
+    "NotYetError",
+    "Record",
+    "Result",
+    "RunResult",
+    "RunningJob",
+    "Schema",
+    "SideStream",
+    "Stats",
+    "Stream",
+    "Topic",
+    "TopicRecords",
+    "UnavailableError",
+    "Watermark",
+    "Window",
+    "WindowedStream",
+    "WracklineError",
+    "calendar",
+    "collect",
+    "count",
+    "count_window",
+    "field",
+    "first",
+    "from_arrow",
+    "from_records",
+    "global_window",
+    "hopping",
+    "last",
+    "max",
+    "mean",
+    "min",
+    "monotonic",
+    "n_unique",
+    "punctuated",
+    "punctuated_if",
+    "quantile",
+    "rolling",
+    "session",
+    "std",
+    "sum",
+    "tumbling",
+    "var",
+]

@@ -1,0 +1,294 @@
+// Python rows (dicts) to typed columns: from_records() and the test driver. Types are inferred or given.
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <unordered_map>
+
+#include "bindings.h"
+#include "table.h"
+#include "wrackline/time/timestamp.h"
+
+namespace wrackline::bindings {
+namespace {
+
+constexpr int64_t kBatchRows = 8'192;
+
+// What Python gave, before a column's type is decided.
+enum class Kind : uint8_t { kNull, kBool, kInt, kFloat, kString, kBytes, kDatetime };
+
+class Python {
+ public:
+  Python() {
+    const py::module_ datetime = py::module_::import("datetime");
+    datetime_ = datetime.attr("datetime");
+    utc_ = datetime.attr("timezone").attr("utc");
+    epoch_ = datetime_(1970, 1, 1, py::arg("tzinfo") = utc_);
+  }
+
+  // nullopt: none of the kinds.
+  std::optional<Kind> kind_of(py::handle value) const {
+    if (value.is_none()) return Kind::kNull;
+    if (PyBool_Check(value.ptr())) return Kind::kBool;
+    if (PyFloat_Check(value.ptr())) return Kind::kFloat;
+    if (PyLong_Check(value.ptr())) return Kind::kInt;
+    if (PyUnicode_Check(value.ptr())) return Kind::kString;
+    if (PyBytes_Check(value.ptr()) || PyByteArray_Check(value.ptr())) return Kind::kBytes;
+    if (py::isinstance(value, datetime_)) return Kind::kDatetime;
+    if (PyIndex_Check(value.ptr())) return Kind::kInt;  // NumPy's integers
+    return std::nullopt;
+  }
+
+  // Without a zone: UTC. Floored to milliseconds.
+  Millis millis_of(py::handle value) const {
+    py::object when = py::reinterpret_borrow<py::object>(value);
+    if (when.attr("tzinfo").is_none()) when = when.attr("replace")(py::arg("tzinfo") = utc_);
+    const py::object since = when - epoch_;
+    return since.attr("days").cast<int64_t>() * 86'400'000 + since.attr("seconds").cast<int64_t>() * 1'000 +
+           since.attr("microseconds").cast<int64_t>() / 1'000;
+  }
+
+ private:
+  py::object datetime_;
+  py::object utc_;
+  py::object epoch_;
+};
+
+std::string quoted(const std::string& text) { return "\"" + text + "\""; }
+
+std::string place(int64_t row, const std::string& column) {
+  return "row " + std::to_string(row) + ", column " + quoted(column) + ": ";
+}
+
+std::string type_of(py::handle value) { return py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>(); }
+
+const char* kind_text(Kind kind) {
+  switch (kind) {
+    case Kind::kNull: return "None";
+    case Kind::kBool: return "bool";
+    case Kind::kInt: return "int";
+    case Kind::kFloat: return "float";
+    case Kind::kString: return "str";
+    case Kind::kBytes: return "bytes";
+    case Kind::kDatetime: return "datetime";
+  }
+  return "";
+}
+
+Type type_of(Kind kind) {
+  switch (kind) {
+    case Kind::kBool: return Type::kBool;
+    case Kind::kInt: return Type::kInt64;
+    case Kind::kFloat: return Type::kFloat64;
+    case Kind::kBytes: return Type::kBytes;
+    case Kind::kDatetime: return Type::kTimestamp;
+    case Kind::kNull:
+    case Kind::kString: break;
+  }
+  return Type::kString;
+}
+
+const py::dict row_at(const py::sequence& rows, int64_t i) {
+  const py::object row = rows[static_cast<size_t>(i)];
+  if (!py::isinstance<py::dict>(row)) {
+    raise(Status::invalid("row " + std::to_string(i) + " is a " + type_of(row) + ", not a dict"));
+  }
+  return row;
+}
+
+// Columns in order of first appearance; nested dicts become dotted paths.
+struct Inferred {
+  struct ColumnKind {
+    std::string name;
+    Kind kind = Kind::kNull;
+    int64_t first_row = 0;  // that decided the kind
+    int64_t present = 0;    // rows with a value
+  };
+  std::vector<ColumnKind> columns;
+  std::unordered_map<std::string, size_t> index;
+
+  void see(const Python& python, const py::dict& row, int64_t number, const std::string& prefix) {
+    for (const auto& [key, value] : row) {
+      if (!PyUnicode_Check(key.ptr())) {
+        raise(Status::invalid("row " + std::to_string(number) + ": a column name is a " + type_of(key) + ", not a str"));
+      }
+      const std::string name = prefix + key.cast<std::string>();
+      if (py::isinstance<py::dict>(value)) {
+        see(python, py::reinterpret_borrow<py::dict>(value), number, name + ".");
+        continue;
+      }
+      const std::optional<Kind> kind = python.kind_of(value);
+      if (!kind) {
+        raise(Status::invalid(place(number, name) + "a " + type_of(value) +
+                              " cannot be a column value (bool, int, float, str, bytes, datetime, None, nested dict)"));
+      }
+      const auto [at, is_new] = index.try_emplace(name, columns.size());
+      if (is_new) columns.push_back({.name = name});
+      merge(columns[at->second], *kind, number);
+    }
+  }
+
+  static void merge(ColumnKind& column, Kind kind, int64_t row) {
+    if (kind == Kind::kNull) return;
+    ++column.present;
+    if (column.kind == kind) return;
+    if (column.kind == Kind::kNull) {
+      column.kind = kind;
+      column.first_row = row;
+      return;
+    }
+    const auto number = [](Kind k) { return k == Kind::kInt || k == Kind::kFloat; };
+    if (number(column.kind) && number(kind)) {
+      column.kind = Kind::kFloat;
+      return;
+    }
+    raise(Status::invalid(place(row, column.name) + "a " + kind_text(kind) + ", but row " +
+                          std::to_string(column.first_row) + " has a " + kind_text(column.kind)));
+  }
+
+  SchemaPtr schema(int64_t rows) const {
+    std::vector<Field> fields;
+    for (const ColumnKind& column : columns) {
+      fields.push_back({.name = column.name, .type = type_of(column.kind), .nullable = column.present < rows});
+    }
+    return std::make_shared<const Schema>(std::move(fields));
+  }
+};
+
+// A value by whole name first, then by path into nested dicts; null if there is none.
+py::object find(const py::dict& row, const py::str& name, const std::vector<py::str>& path) {
+  if (PyObject* value = PyDict_GetItemWithError(row.ptr(), name.ptr())) return py::reinterpret_borrow<py::object>(value);
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  if (path.size() < 2) return py::none();
+  py::object at = row;
+  for (const py::str& part : path) {
+    if (!py::isinstance<py::dict>(at)) return py::none();
+    PyObject* inner = PyDict_GetItemWithError(at.ptr(), part.ptr());
+    if (inner == nullptr) {
+      if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+      return py::none();
+    }
+    at = py::reinterpret_borrow<py::object>(inner);
+  }
+  return at;
+}
+
+std::vector<py::str> split_path(const std::string& path) {
+  std::vector<py::str> parts;
+  size_t from = 0;
+  for (size_t dot = path.find('.'); dot != std::string::npos; dot = path.find('.', from)) {
+    parts.emplace_back(path.substr(from, dot - from));
+    from = dot + 1;
+  }
+  parts.emplace_back(path.substr(from));
+  return parts;
+}
+
+void append(Column& column, const Field& field, py::handle value, const Python& python, int64_t row) {
+  const auto wrong = [&]() {
+    raise(Status::invalid(place(row, field.name) + "a " + type_of(value) + ", but the column is " +
+                          std::string(type_name(field.type))));
+  };
+  const std::optional<Kind> kind = python.kind_of(value);
+  if (!kind) wrong();
+  if (*kind == Kind::kNull) {
+    if (!field.nullable) {
+      raise(Status::invalid(place(row, field.name) + "no value, but the schema requires one (declare it as `| None`)"));
+    }
+    return column.append_null();
+  }
+  const auto int64 = [&]() -> int64_t {
+    const auto integer = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+    if (!integer) throw py::error_already_set();
+    int overflow = 0;
+    const long long made = PyLong_AsLongLongAndOverflow(integer.ptr(), &overflow);
+    if (overflow != 0) {
+      raise(Status::invalid(place(row, field.name) + py::str(integer).cast<std::string>() + " does not fit int64"));
+    }
+    return made;
+  };
+  switch (field.type) {
+    case Type::kBool:
+      if (*kind != Kind::kBool) wrong();
+      return column.append_bool(value.ptr() == Py_True);
+    case Type::kInt64:
+      if (*kind != Kind::kInt) wrong();
+      return column.append_int64(int64());
+    case Type::kFloat64: {
+      if (*kind != Kind::kFloat && *kind != Kind::kInt) wrong();
+      const double made = PyFloat_AsDouble(value.ptr());
+      if (made == -1.0 && PyErr_Occurred() != nullptr) throw py::error_already_set();
+      return column.append_float64(made);
+    }
+    case Type::kString: {
+      if (*kind != Kind::kString) wrong();
+      Py_ssize_t size = 0;
+      const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
+      if (text == nullptr) throw py::error_already_set();
+      return column.append_string({text, static_cast<size_t>(size)});
+    }
+    case Type::kBytes: {
+      if (*kind != Kind::kBytes) wrong();
+      const py::bytes bytes(py::reinterpret_borrow<py::object>(value));
+      return column.append_string(std::string_view(bytes));
+    }
+    case Type::kTimestamp:
+      if (*kind == Kind::kDatetime) return column.append_int64(python.millis_of(value));
+      if (*kind == Kind::kInt) return column.append_int64(int64());
+      if (*kind == Kind::kString) {
+        if (const auto t = parse_iso(value.cast<std::string>())) return column.append_int64(*t);
+        raise(Status::invalid(place(row, field.name) + "\"" + value.cast<std::string>() + "\" is no ISO 8601 time"));
+      }
+      return wrong();
+    case Type::kDecimal:
+    case Type::kList: wrong();
+  }
+}
+
+// `paths`: where nested rows have each field; empty: under its name.
+Table table_from_rows(const py::sequence& rows, const std::optional<std::vector<FieldTuple>>& given,
+                      const std::vector<std::string>& paths) {
+  const Python python;
+  const auto count = static_cast<int64_t>(rows.size());
+  SchemaPtr schema;
+  if (given) {
+    schema = make_schema(*given);
+  } else {
+    Inferred inferred;
+    for (int64_t i = 0; i < count; ++i) inferred.see(python, row_at(rows, i), i, "");
+    schema = inferred.schema(count);
+  }
+  std::vector<py::str> names;
+  std::vector<std::vector<py::str>> parts;
+  for (int i = 0; i < schema->size(); ++i) {
+    const std::string& path = paths.empty() ? schema->field(i).name : paths[static_cast<size_t>(i)];
+    names.emplace_back(path);
+    parts.push_back(split_path(path));
+  }
+  Table::Batches batches;
+  for (int64_t first = 0; first < count; first += kBatchRows) {
+    const int64_t end = std::min(count, first + kBatchRows);
+    std::vector<std::shared_ptr<Column>> columns;
+    for (const Field& field : schema->fields()) columns.push_back(std::make_shared<Column>(field.type));
+    for (int64_t row = first; row < end; ++row) {
+      const py::dict one = row_at(rows, row);
+      for (size_t c = 0; c < columns.size(); ++c) {
+        append(*columns[c], schema->field(static_cast<int>(c)), find(one, names[c], parts[c]), python, row);
+      }
+    }
+    auto batch = std::make_shared<Batch>();
+    batch->schema = schema;
+    batch->columns.assign(columns.begin(), columns.end());
+    batch->length = end - first;
+    batches.push_back(std::move(batch));
+  }
+  return {schema, std::move(batches)};
+}
+
+}  // namespace
+
+void register_records(py::module_& m) {
+  m.def("table_from_rows", &table_from_rows, py::arg("rows"), py::arg("schema") = py::none(),
+        py::arg("paths") = std::vector<std::string>());
+}
+
+}  // namespace wrackline::bindings

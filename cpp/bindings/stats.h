@@ -1,0 +1,17 @@
+// Counts as plain Python values.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <map>
+
+#include "wrackline/core/ledger.h"
+#include "wrackline/job/worker.h"
+
+namespace wrackline::bindings {
+
+pybind11::dict to_dict(const WorkerStats& stats);
+// {partition: [(step, {counter: value})]}
+pybind11::dict to_dict(const std::map<int32_t, Ledger>& ledgers);
+
+}  // namespace wrackline::bindings

@@ -1,0 +1,341 @@
+#include "table.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+#include "bindings.h"
+#include "wrackline/core/arrow.h"
+#include "wrackline/core/key.h"
+#include "wrackline/time/timestamp.h"
+
+namespace wrackline::bindings {
+namespace {
+
+constexpr Type kTypes[] = {Type::kBool,  Type::kInt64,     Type::kFloat64, Type::kString,
+                           Type::kBytes, Type::kTimestamp, Type::kDecimal};
+
+Type parse_type(std::string_view name) {
+  for (const Type type : kTypes) {
+    if (type_name(type) == name) return type;
+  }
+  raise(Status::invalid("unknown column type \"" + std::string(name) + "\""));
+}
+
+std::string type_text(const Field& field) {
+  if (field.type != Type::kList) return std::string(type_name(field.type));
+  return "list[" + std::string(type_name(field.item)) + "]";
+}
+
+std::shared_ptr<const Batch> plain_batch(SchemaPtr schema, std::vector<ColumnPtr> columns, int64_t length) {
+  auto batch = std::make_shared<Batch>();
+  batch->schema = std::move(schema);
+  batch->columns = std::move(columns);
+  batch->length = length;
+  return batch;
+}
+
+ColumnPtr as_floats(const Column& integers) {
+  auto floats = std::make_shared<Column>(Type::kFloat64);
+  floats->reserve(integers.length());
+  for (int64_t i = 0; i < integers.length(); ++i) {
+    integers.is_null(i) ? floats->append_null() : floats->append_float64(static_cast<double>(integers.int64s()[i]));
+  }
+  return floats;
+}
+
+py::object decimal_text(__int128 value) {
+  const bool negative = value < 0;
+  auto magnitude = negative ? -static_cast<unsigned __int128>(value) : static_cast<unsigned __int128>(value);
+  std::string digits;
+  do {
+    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(magnitude % 10)));
+    magnitude /= 10;
+  } while (magnitude != 0);
+  if (negative) digits.insert(digits.begin(), '-');
+  return py::reinterpret_steal<py::object>(PyLong_FromString(digits.c_str(), nullptr, 10));
+}
+
+// Makes datetimes in UTC from milliseconds: epoch + timedelta, which is exact.
+class Datetimes {
+ public:
+  Datetimes() {
+    const py::module_ module = py::module_::import("datetime");
+    delta_ = module.attr("timedelta");
+    epoch_ = module.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = module.attr("timezone").attr("utc"));
+  }
+  py::object of(Millis t) const {
+    if (!in_event_time_range(t)) return py::int_(t);
+    return epoch_ + delta_(0, 0, 0, py::int_(t));
+  }
+
+ private:
+  py::object delta_;
+  py::object epoch_;
+};
+
+py::object cell(const Column& column, int64_t row, const Datetimes* datetimes) {
+  if (column.is_null(row)) return py::none();
+  switch (column.type()) {
+    case Type::kBool: return py::bool_(column.bool_at(row));
+    case Type::kInt64: return py::int_(column.int64s()[row]);
+    case Type::kFloat64: return py::float_(column.float64s()[row]);
+    case Type::kString: {
+      const std::string_view text = column.string_at(row);
+      PyObject* made = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+      if (made == nullptr) throw py::error_already_set();
+      return py::reinterpret_steal<py::object>(made);
+    }
+    case Type::kBytes: {
+      const std::string_view bytes = column.string_at(row);
+      return py::bytes(bytes.data(), bytes.size());
+    }
+    case Type::kTimestamp: {
+      const Millis t = column.int64s()[row];
+      return datetimes != nullptr ? datetimes->of(t) : py::object(py::int_(t));
+    }
+    case Type::kDecimal: return decimal_text(column.decimal_at(row));
+    case Type::kList: {
+      py::list items;
+      for (int32_t i = column.offsets()[row]; i < column.offsets()[row + 1]; ++i) {
+        items.append(cell(column.items(), i, datetimes));
+      }
+      return items;
+    }
+  }
+  return py::none();
+}
+
+// A capsule that releases what it holds unless a consumer took it.
+template <typename T>
+py::capsule make_capsule(T value, const char* name) {
+  return py::capsule(new T(value), name, [](PyObject* object) {
+    auto* held = static_cast<T*>(PyCapsule_GetPointer(object, PyCapsule_GetName(object)));
+    if (held->release != nullptr) held->release(held);
+    delete held;
+  });
+}
+
+// Moves the struct out of a capsule; what is left behind counts as released.
+template <typename T>
+T take_from(const py::handle& capsule, const char* name) {
+  auto* held = static_cast<T*>(PyCapsule_GetPointer(capsule.ptr(), name));
+  if (held == nullptr) throw py::error_already_set();
+  T taken = *held;
+  held->release = nullptr;
+  return taken;
+}
+
+Table imported(ImportedTable table) {
+  Table::Batches batches;
+  for (Batch& batch : table.batches) {
+    if (batch.length > 0) batches.push_back(std::make_shared<const Batch>(std::move(batch)));
+  }
+  // Batches of one stream share their schema; nullability is the table's.
+  for (auto& batch : batches) batch = plain_batch(table.schema, batch->columns, batch->length);
+  return {table.schema, std::move(batches)};
+}
+
+Table import_arrow(const py::object& frame) {
+  if (py::hasattr(frame, "__arrow_c_stream__")) {
+    const py::object capsule = frame.attr("__arrow_c_stream__")();
+    auto stream = take_from<ArrowArrayStream>(capsule, "arrow_array_stream");
+    // With the GIL: a stream may be written in Python.
+    return imported(check(import_stream(&stream)));
+  }
+  if (py::hasattr(frame, "__arrow_c_array__")) {
+    const py::tuple capsules = frame.attr("__arrow_c_array__")();
+    auto schema = take_from<ArrowSchema>(capsules[0], "arrow_schema");
+    auto array = take_from<ArrowArray>(capsules[1], "arrow_array");
+    return imported(check(import_batch(&schema, &array)));
+  }
+  raise(Status::invalid("a " + std::string(py::str(py::type::of(frame).attr("__name__"))) +
+                        " has no Arrow interface (__arrow_c_stream__); give a Polars, pyarrow, pandas or DuckDB table"));
+}
+
+}  // namespace
+
+SchemaPtr make_schema(const std::vector<FieldTuple>& fields) {
+  std::vector<Field> made;
+  for (const auto& [name, type, nullable] : fields) {
+    Field field{.name = name, .nullable = nullable};
+    if (type.starts_with("list[") && type.ends_with("]")) {
+      field.type = Type::kList;
+      field.item = parse_type(std::string_view(type).substr(5, type.size() - 6));
+    } else {
+      field.type = parse_type(type);
+    }
+    made.push_back(std::move(field));
+  }
+  return std::make_shared<const Schema>(std::move(made));
+}
+
+std::vector<FieldTuple> field_tuples(const Schema& schema) {
+  std::vector<FieldTuple> fields;
+  for (const Field& field : schema.fields()) fields.emplace_back(field.name, type_text(field), field.nullable);
+  return fields;
+}
+
+Table::Table(SchemaPtr schema, Batches batches) : schema_(std::move(schema)), batches_(std::move(batches)) {
+  for (const auto& batch : batches_) length_ += batch->length;
+}
+
+Result<Table> Table::united(SchemaPtr first, const std::vector<Batch>& batches) {
+  std::vector<Field> fields = first->fields();
+  std::vector<SchemaPtr> schemas{first};
+  for (const Batch& batch : batches) {
+    if (batch.length > 0 && std::none_of(schemas.begin(), schemas.end(), [&](const SchemaPtr& s) { return *s == *batch.schema; })) {
+      schemas.push_back(batch.schema);
+    }
+  }
+  for (size_t i = 1; i < schemas.size(); ++i) {
+    for (Field& field : fields) {
+      if (schemas[i]->index_of(field.name) < 0) field.nullable = true;
+    }
+    for (Field field : schemas[i]->fields()) {
+      const auto same = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == field.name; });
+      if (same == fields.end()) {
+        field.nullable = true;
+        fields.push_back(field);
+        continue;
+      }
+      same->nullable |= field.nullable;
+      if (same->type == field.type && same->item == field.item) continue;
+      const auto number = [](Type type) { return type == Type::kInt64 || type == Type::kFloat64; };
+      if (!number(same->type) || !number(field.type)) {
+        return Status::invalid("column \"" + field.name + "\" is " + type_text(*same) + " in one of these streams and " +
+                               type_text(field) + " in another; take them one by one");
+      }
+      same->type = Type::kFloat64;
+    }
+  }
+  const auto schema = schemas.size() == 1 ? first : std::make_shared<const Schema>(std::move(fields));
+  Batches out;
+  for (const Batch& batch : batches) {
+    if (batch.length == 0) continue;
+    std::vector<ColumnPtr> columns;
+    for (const Field& field : schema->fields()) {
+      const int index = batch.schema->index_of(field.name);
+      if (index < 0) {
+        columns.push_back(null_column(field, batch.length));
+      } else {
+        const ColumnPtr& column = batch.columns[static_cast<size_t>(index)];
+        columns.push_back(column->type() == field.type ? column : as_floats(*column));
+      }
+    }
+    out.push_back(plain_batch(schema, std::move(columns), batch.length));
+  }
+  return Table(schema, std::move(out));
+}
+
+Result<Table> Table::last_of(const std::vector<std::string>& columns) const {
+  WL_ASSIGN_OR_RETURN(KeyPacker packer, KeyPacker::make(*schema_, columns, /*null_group=*/true));
+  std::unordered_map<std::string, std::pair<size_t, int64_t>> last;  // key -> batch, row
+  for (size_t b = 0; b < batches_.size(); ++b) {
+    packer.pack(*batches_[b]);
+    for (int64_t row = 0; row < batches_[b]->length; ++row) last[std::string(packer.key(row))] = {b, row};
+  }
+  std::vector<Buffer<int64_t>> kept(batches_.size());
+  for (const auto& [key, place] : last) kept[place.first].push_back(place.second);
+  Batches out;
+  for (size_t b = 0; b < batches_.size(); ++b) {
+    if (kept[b].empty()) continue;
+    std::sort(kept[b].begin(), kept[b].end());
+    std::vector<ColumnPtr> gathered;
+    for (const ColumnPtr& column : batches_[b]->columns) gathered.push_back(gather(*column, kept[b]));
+    out.push_back(plain_batch(schema_, std::move(gathered), static_cast<int64_t>(kept[b].size())));
+  }
+  return Table(schema_, std::move(out));
+}
+
+Result<Table> Table::conform(const SchemaPtr& schema) const {
+  Batches out;
+  for (const Field& field : schema->fields()) {
+    const int index = schema_->index_of(field.name);
+    if (index < 0) {
+      if (field.nullable) continue;
+      return Status::invalid("there is no column \"" + field.name + "\", which the schema requires");
+    }
+    const Field& have = schema_->field(index);
+    const bool widens = have.type == Type::kInt64 && field.type == Type::kFloat64;
+    if (have.type != field.type && !widens) {
+      return Status::invalid("column \"" + field.name + "\" is " + type_text(have) + ", but the schema says " + type_text(field));
+    }
+  }
+  int64_t before = 0;
+  for (const auto& batch : batches_) {
+    std::vector<ColumnPtr> columns;
+    for (const Field& field : schema->fields()) {
+      const int index = schema_->index_of(field.name);
+      ColumnPtr column = index < 0 ? null_column(field, batch->length) : batch->columns[static_cast<size_t>(index)];
+      if (!field.nullable && column->null_count() > 0) {
+        int64_t row = 0;
+        while (!column->is_null(row)) ++row;
+        return Status::invalid("row " + std::to_string(before + row) + ": column \"" + field.name +
+                               "\" is null, but the schema requires a value");
+      }
+      columns.push_back(column->type() == field.type ? column : as_floats(*column));
+    }
+    out.push_back(plain_batch(schema, std::move(columns), batch->length));
+    before += batch->length;
+  }
+  return Table(schema, std::move(out));
+}
+
+py::list rows_of(const Table& table, int64_t begin, int64_t end, bool times_as_datetime) {
+  const Datetimes made;
+  const Datetimes* datetimes = times_as_datetime ? &made : nullptr;
+  std::vector<py::str> names;
+  for (const Field& field : table.schema()->fields()) names.emplace_back(field.name);
+  py::list rows;
+  int64_t first = 0;
+  for (const auto& batch : table.batches()) {
+    for (int64_t row = std::max<int64_t>(begin - first, 0); row < std::min(end - first, batch->length); ++row) {
+      py::dict one;
+      for (size_t c = 0; c < names.size(); ++c) one[names[c]] = cell(*batch->columns[c], row, datetimes);
+      rows.append(std::move(one));
+    }
+    first += batch->length;
+  }
+  return rows;
+}
+
+void register_table(py::module_& m) {
+  py::class_<Table>(m, "Table")
+      .def("__len__", [](const Table& table) { return table.length(); })
+      .def_property_readonly("schema", [](const Table& table) { return field_tuples(*table.schema()); })
+      .def(
+          "rows",
+          [](const Table& table, bool times_as_datetime, int64_t begin, std::optional<int64_t> end) {
+            return rows_of(table, begin, end.value_or(table.length()), times_as_datetime);
+          },
+          py::kw_only(), py::arg("times_as_datetime") = true, py::arg("begin") = 0, py::arg("end") = py::none())
+      .def(
+          "last_of",
+          [](const Table& table, const std::vector<std::string>& columns) {
+            return check(without_gil([&] { return table.last_of(columns); }));
+          },
+          py::arg("columns"))
+      .def(
+          "conform",
+          [](const Table& table, const std::vector<FieldTuple>& schema) { return check(table.conform(make_schema(schema))); },
+          py::arg("schema"))
+      .def(
+          "__arrow_c_stream__",
+          [](const Table& table, const py::object& /*requested_schema*/) {
+            ArrowArrayStream stream{};
+            export_stream(table.schema(), table.batches(), &stream);
+            return make_capsule(stream, "arrow_array_stream");
+          },
+          py::arg("requested_schema") = py::none())
+      .def("__arrow_c_schema__", [](const Table& table) {
+        ArrowSchema schema{};
+        export_schema(*table.schema(), &schema);
+        return make_capsule(schema, "arrow_schema");
+      });
+  m.def("import_arrow", &import_arrow, py::arg("frame"));
+}
+
+}  // namespace wrackline::bindings

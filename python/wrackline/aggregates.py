@@ -1,0 +1,116 @@
+"""Aggregates: one value from the accepted records of a window, as Polars would give it.
+
+    >>> import wrackline as wl
+    >>> wl.mean("speed")
+    mean("speed")
+    >>> wl.count()
+    count()
+
+Null is skipped. ``count()`` counts rows, ``count("c")`` values. ``min`` and ``max`` skip NaN unless there is
+nothing else; ``sum``, ``mean``, ``var`` and ``std`` become NaN by it. ``first``, ``last`` and ``collect`` go by
+event time, ties by the order in the partition.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wrackline.errors import InvalidJobError, NotYetError
+
+__all__ = [
+    "Aggregate",
+    "collect",
+    "count",
+    "first",
+    "last",
+    "max",
+    "mean",
+    "min",
+    "n_unique",
+    "quantile",
+    "std",
+    "sum",
+    "var",
+]
+
+
+@dataclass(frozen=True, repr=False)
+class Aggregate:
+    """A value; made by the functions of this module."""
+
+    function: str
+    column: str = ""
+    wide: bool = False
+
+    def __repr__(self) -> str:
+        column = f'"{self.column}"' if self.column else ""
+        return f"{self.function}({column}{', wide=True' if self.wide else ''})"
+
+
+def _of(function: str, column: str, wide: bool = False) -> Aggregate:
+    if not isinstance(column, str) or not column:
+        raise InvalidJobError(f'{function}: give a column name, such as wl.{function}("speed"), not {column!r}')
+    return Aggregate(function, column, wide)
+
+
+def count(column: str | None = None) -> Aggregate:
+    """The number of records; of a column: of its values that are not null."""
+    return Aggregate("count") if column is None else _of("count", column)
+
+
+def sum(column: str, *, wide: bool = False) -> Aggregate:
+    """The sum. Of integers it is exact: beyond int64 the pane is a dead letter, or with `wide` a decimal."""
+    return _of("sum", column, bool(wide))
+
+
+def mean(column: str) -> Aggregate:
+    """The arithmetic mean."""
+    return _of("mean", column)
+
+
+def min(column: str) -> Aggregate:
+    """The least value."""
+    return _of("min", column)
+
+
+def max(column: str) -> Aggregate:
+    """The largest value."""
+    return _of("max", column)
+
+
+def var(column: str) -> Aggregate:
+    """The sample variance (ddof=1); null over fewer than two values."""
+    return _of("var", column)
+
+
+def std(column: str) -> Aggregate:
+    """The sample standard deviation (ddof=1)."""
+    return _of("std", column)
+
+
+def first(column: str) -> Aggregate:
+    """The value with the earliest event time."""
+    return _of("first", column)
+
+
+def last(column: str) -> Aggregate:
+    """The value with the latest event time."""
+    return _of("last", column)
+
+
+def n_unique(column: str) -> Aggregate:
+    """How many different values; NaN is one."""
+    return _of("n_unique", column)
+
+
+def collect(column: str) -> Aggregate:
+    """All values as a list, by event time."""
+    return _of("collect", column)
+
+
+def quantile(column: str, q: float, *, interpolation: str = "nearest") -> Aggregate:
+    """The value below which a share `q` lies. Comes with a later version."""
+    _of("quantile", column)
+    if not isinstance(q, (int, float)) or not 0 <= q <= 1:
+        raise InvalidJobError(f"quantile: q must lie between 0 and 1, not {q!r}")
+    raise NotYetError("wl.quantile comes with a later version")

@@ -1,0 +1,483 @@
+"""Job: reads, steps and writes, and the ways to run them. Building one does no I/O."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal
+
+from wrackline import _core
+from wrackline.durations import Duration, Time, to_millis, to_time
+from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError, NotYetError
+from wrackline.ledger import Ledger
+from wrackline.log import Log, check_uri
+from wrackline.results import Result
+from wrackline.run import RunningJob, RunResult, Stats, run_to_end
+from wrackline.schema import Columns, suggestion, to_columns
+from wrackline.sources import BoundedRows
+from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream, filter_value
+from wrackline.watermarks import Watermark
+
+__all__ = ["Job"]
+
+_HOW_TO_CHOOSE = (
+    "out_of_orderness is how far behind the newest record another may come and still be expected: windows come out "
+    'that much later. Choose what covers nearly all records, such as "30s" for devices on a network or "6h" for '
+    'batches that are uploaded; what comes later still is a late row, never lost. "0s": event times never fall'
+)
+_logger = logging.getLogger("wrackline")
+
+
+class Job:
+    """A job by its name, which is also that of its state and of its topics.
+
+    `log`: ``"memory:"``, ``"memory:NAME"``, ``"local:DIR"``, or a `wl.Log`. `state_dir`: where checkpoints lie (of a
+    memory log: in memory). Results become visible every `commit_interval`, or after `commit_rows` records if that is
+    sooner; after a crash at most `checkpoint_interval` is replayed. `memory_limit`: bytes of state beyond which the
+    run ends with an error that names the step.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        log: str | Log = "memory:",
+        state_dir: str = ".wrackline",
+        commit_interval: Duration = "100ms",
+        commit_rows: int | None = None,
+        checkpoint_interval: Duration = "10s",
+        memory_limit: int | None = None,
+    ) -> None:
+        if not isinstance(name, str):
+            raise InvalidJobError(f"a job's name is a str, not {type(name).__name__} {name!r}")
+        if not isinstance(log, Log):
+            check_uri(log)
+        self._name = name
+        self._log: str | Log = log
+        self._own_log: Log | None = None  # of a job on memory:, as long as the job lives
+        self._plan = _core.Plan(name)
+        self._source: Stream | None = None
+        self._bounded: BoundedRows | None = None
+        self._topic = ""
+        self._schema_paths: list[str] = []
+        self._late_sinks: list[tuple[LateOfJob, str, bool, bool]] = []
+        self._dead_sinks: list[tuple[Ref, str]] = []
+        self._running: _core.Run | None = None
+        self._options: dict[str, Any] = {
+            "commit_interval": _positive("commit_interval", to_millis(commit_interval, "commit_interval")),
+            "commit_rows": 0 if commit_rows is None else _positive("commit_rows", commit_rows),
+            "checkpoint_interval": _positive(
+                "checkpoint_interval", to_millis(checkpoint_interval, "checkpoint_interval")
+            ),
+            "state_dir": str(state_dir),
+            "memory_limit": 0 if memory_limit is None else _positive("memory_limit", memory_limit),
+        }
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def _reads_topic(self) -> bool:
+        return self._topic != ""
+
+    # ---- building ----
+
+    def read(
+        self,
+        source: str | BoundedRows,
+        schema: Any = None,
+        *,
+        time: str,
+        unit: Literal["s", "ms", "us", "ns", "auto"] = "ms",
+        out_of_orderness: Duration | Literal["all"] | None = None,
+        watermark: Watermark | None = None,
+        idle_after: Duration | None = None,
+        idle_advance: Literal["hold", "close"] = "hold",
+        partitioned_by: str | Sequence[str] = (),
+        not_before: Time | None = None,
+        not_after: Time | None = None,
+        max_future: Duration = "60s",
+        max_record_bytes: int = 1 << 20,
+        log_timestamp: str = "",
+        warn_late: Duration = "1h",
+    ) -> Stream:
+        """The input: a topic with a schema, or bounded rows (`wl.from_records`, `wl.from_arrow`).
+
+        `time` is the event-time column (``"_timestamp"``: the record's own), in `unit` if it is a number.
+        `out_of_orderness` is required for a topic; bounded rows have ``"all"``: the watermark moves at their end
+        alone, and nothing is late. `watermark` takes its place: `wl.monotonic()`, `wl.punctuated("column")`,
+        `wl.punctuated_if("column")`. Event times before `not_before`, at `not_after` or beyond, or `max_future`
+        ahead of the record's log timestamp are dead letters. `partitioned_by`: the columns that decide a record's
+        partition, for a topic with several. `idle_after`: without records for so long the input no longer holds the
+        watermark back. `log_timestamp`: the column that stands for the log timestamp of bounded rows.
+        """
+        bounded, columns, topic = self._source_of(source, schema)
+        if not isinstance(time, str) or not time:
+            raise InvalidJobError("read: time= names the event-time column")
+        if time != "_timestamp" and columns.get(time) is None:
+            raise InvalidJobError(f'read: time="{time}" is no column{suggestion(time, columns.names)}')
+        if log_timestamp and columns.get(log_timestamp) is None:
+            raise InvalidJobError(
+                f'read: log_timestamp="{log_timestamp}" is no column{suggestion(log_timestamp, columns.names)}'
+            )
+        kind, bound, column = self._watermark_of(topic, columns, out_of_orderness, watermark)
+        if idle_advance not in ("hold", "close"):
+            raise InvalidJobError(f'read: idle_advance is "hold" or "close", not {idle_advance!r}')
+        ref = self._plan.read(
+            topic=topic,
+            schema=columns.to_core(),
+            paths=columns.paths(),
+            time=time,
+            unit=unit,
+            not_before=None if not_before is None else to_time(not_before, "read: not_before"),
+            not_after=None if not_after is None else to_time(not_after, "read: not_after"),
+            max_future=to_millis(max_future, "read: max_future"),
+            log_timestamp=log_timestamp,
+            watermark=kind,
+            out_of_orderness=bound,
+            watermark_column=column,
+            idle_after=None if idle_after is None else to_millis(idle_after, "read: idle_after"),
+            idle_close=idle_advance == "close",
+            warn_late=to_millis(warn_late, "read: warn_late"),
+            partitioned_by=[partitioned_by] if isinstance(partitioned_by, str) else list(partitioned_by),
+            max_record_bytes=max_record_bytes,
+        )
+        self._bounded, self._topic, self._schema_paths = bounded, topic, columns.paths()
+        self._source = Stream(self, ref, self._plan.step_name(ref[0]), "read")
+        return self._source
+
+    def _source_of(self, source: Any, schema: Any) -> tuple[BoundedRows | None, Columns, str]:
+        if isinstance(source, BoundedRows):
+            if schema is not None:
+                raise InvalidJobError("read: give the schema to wl.from_records or wl.from_arrow, which check the rows")
+            return source, source.schema, ""
+        if not isinstance(source, str):
+            raise InvalidJobError(
+                f"read: give a topic, wl.from_records(...) or wl.from_arrow(...), not {type(source).__name__}"
+            )
+        if not source:
+            raise InvalidJobError("read: a topic needs a name")
+        if schema is None:
+            raise InvalidJobError(
+                f'read: "{source}" is a topic, so it needs a schema: job.read("{source}", Schema, ...)'
+            )
+        return None, to_columns(schema), source
+
+    def _watermark_of(
+        self, topic: str, columns: Columns, out_of_orderness: Any, watermark: Watermark | None
+    ) -> tuple[str, int | None, str]:
+        if watermark is not None:
+            if not isinstance(watermark, Watermark):
+                raise InvalidJobError(f"read: watermark is wl.monotonic(), wl.punctuated(...), not {watermark!r}")
+            if out_of_orderness is not None:
+                raise InvalidJobError("read: watermark= takes the place of out_of_orderness=; give one of them")
+            if watermark.column and columns.get(watermark.column) is None:
+                raise InvalidJobError(
+                    f"read: {watermark!r}: there is no such column{suggestion(watermark.column, columns.names)}"
+                )
+            return watermark.kind, 0 if watermark.kind == "bounded" else None, watermark.column
+        if out_of_orderness is None:
+            if topic:
+                raise InvalidJobError(f'read: topic "{topic}" needs out_of_orderness=. {_HOW_TO_CHOOSE}')
+            return "all", None, ""
+        if out_of_orderness == "all":
+            if topic:
+                raise InvalidJobError(f'read: out_of_orderness="all" is for inputs that end. {_HOW_TO_CHOOSE}')
+            return "all", None, ""
+        bound = to_millis(out_of_orderness, "read: out_of_orderness")
+        if bound < 0:
+            raise InvalidJobError(f"read: out_of_orderness must not be negative, not {out_of_orderness!r}")
+        return "bounded", bound, ""
+
+    @property
+    def late(self) -> SideStream:
+        """All late rows, of every step: own columns, and by how much, for which window, judged by which watermark."""
+        return LateOfJob(self)
+
+    @property
+    def dead_letters(self) -> SideStream:
+        """Records that could not be used: original bytes, reason, message. Unless written they go to ``<job>.dead``."""
+        if self._source is None:
+            raise InvalidJobError("dead_letters: this job reads nothing yet: call job.read() first")
+        return DeadLetters(self, (1, "main"))
+
+    def _filter(self, ref: Ref, column: Any, op: str | None, value: Any, name: str, plan: Any = None) -> Ref:
+        label = name or "filter"
+        plan = plan or self._plan
+        if not isinstance(column, str):
+            if type(column).__module__.startswith("polars"):
+                raise NotYetError(
+                    f'{label}: expressions come with a later version; for now .filter("column", ">=", value)'
+                )
+            raise InvalidJobError(f'{label}: give .filter("column", ">=", value), not {column!r}')
+        if op is None:
+            raise InvalidJobError(f'{label}: give a comparison and a value: .filter("{column}", ">=", value)')
+        fields = {one[0]: one for one in plan.schema_of(ref)}
+        if column not in fields:
+            raise InvalidJobError(f'{label}: there is no column "{column}"{suggestion(column, list(fields))}')
+        from wrackline.schema import Field
+
+        given, is_time = filter_value(label, Field(*fields[column]), value)
+        made: Ref = plan.filter(ref, column=column, compare=op, value=given, is_time=is_time, name=name)
+        return made
+
+    def _check_late_filter(self, column: Any, op: str | None, value: Any) -> None:
+        plan = self._plan.copy()
+        for ref in plan.late_streams():
+            self._filter(ref, column, op, value, "", plan)
+
+    def _add_sink(self, stream: SideStream, topic: str, iso_times: bool, nan_as_string: bool) -> None:
+        if not isinstance(topic, str):
+            raise InvalidJobError(f"write: a topic is a str, not {type(topic).__name__}")
+        if self._source is None:
+            raise InvalidJobError("write: this job reads nothing yet: call job.read() first")
+        if isinstance(stream, LateOfJob):
+            # Resolved when the job is complete; what is wrong with the topic is said now.
+            self._complete_plan().write([], topic=topic)
+            self._late_sinks.append((stream, topic, iso_times, nan_as_string))
+            return
+        for _, taken, _, _ in self._late_sinks:
+            if taken == topic:
+                raise InvalidJobError(f'write: this job already writes to "{topic}"')
+        dead = isinstance(stream, DeadLetters)
+        self._plan.write(
+            list(stream._refs), topic=topic, iso_times=iso_times, nan_as_string=nan_as_string, dead_letters=dead
+        )
+        if dead:
+            self._dead_sinks.append((stream._refs[0], topic))
+
+    def _complete_plan(self, stream: SideStream | None = None) -> Any:
+        """A copy with what is resolved late. `stream`: also a sink for it, the last one."""
+        plan = self._plan.copy()
+        for late, topic, iso_times, nan_as_string in self._late_sinks:
+            refs = self._late_refs(plan, late)
+            plan.write(refs, topic=topic, iso_times=iso_times, nan_as_string=nan_as_string)
+        # Dead letters that are written filtered leave the others without a topic.
+        if self._dead_sinks and all(ref[0] != 1 for ref, _ in self._dead_sinks):
+            plan.write([(1, "main")], topic=f"{self._name}.dead", dead_letters=True)
+        return plan
+
+    def _late_refs(self, plan: Any, late: LateOfJob) -> list[Ref]:
+        refs: list[Ref] = list(plan.late_streams())
+        for column, op, value in late._filters:
+            refs = [self._filter(ref, column, op, value, "", plan) for ref in refs]
+        return refs
+
+    # ---- running ----
+
+    def run(
+        self,
+        *,
+        until: Literal["now"] | None = None,
+        close: bool = False,
+        rows: int | None = None,
+        seconds: float | None = None,
+        progress: bool | Callable[[Stats], None] | None = None,
+        fresh: bool = False,
+        replay: Literal["accept"] | None = None,
+        resume: Literal["append"] | None = None,
+        reset: Sequence[str] = (),
+    ) -> RunResult:
+        """Runs until SIGTERM or Ctrl-C, which end it in order; or ``until="now"`` (the present end of the topic;
+        `close` also closes its windows), or for so many `rows` or `seconds`. Bounded rows end it by themselves.
+
+        Killed at any moment, the next run goes on from the last commit. `progress`: one line on stderr, or a function
+        that is called with `Stats`. `fresh` forgets earlier runs. ``replay="accept"``: go on although a replay gave
+        other rows than the run before. ``resume="append"``: bounded rows that have grown. `reset`: steps that start
+        with empty state.
+        """
+        options = self._run_options(until, close, rows, seconds, fresh, replay, resume, reset)
+        plan = self._finished_plan()
+        with self._opened_log() as log:
+            run = _core.Run(plan, options=options, log=log, rows=self._rows())
+            self._running = run
+            try:
+                run_to_end(run, self._name, progress, seconds)
+            finally:
+                stats, ledger = run.stats(), run.ledger()
+                self._running = None
+                run.close()
+        result = RunResult(Stats.of(stats), Ledger(ledger))
+        self._tell_unwritten(plan, result.ledger)
+        return result
+
+    def start(self, **options: Any) -> RunningJob:
+        """`run` in a background thread: ``with job.start() as running: print(running.stats)``.
+
+        Leaving the block ends the run in order; so does the end of the program.
+        """
+        progress = options.pop("progress", None)
+        seconds = options.pop("seconds", None)
+        chosen = self._run_options(
+            options.pop("until", None),
+            options.pop("close", False),
+            options.pop("rows", None),
+            seconds,
+            options.pop("fresh", False),
+            options.pop("replay", None),
+            options.pop("resume", None),
+            options.pop("reset", ()),
+        )
+        if options:
+            raise InvalidArgumentError(f"start: unknown option {next(iter(options))}=")
+        stack = contextlib.ExitStack()
+        with stack:
+            log = stack.enter_context(self._opened_log())
+            run = _core.Run(self._finished_plan(), options=chosen, log=log, rows=self._rows())
+            self._running = run
+            kept = stack.pop_all()
+
+        def ended() -> None:
+            self._running = None
+            run.close()
+            kept.close()
+
+        return RunningJob(run, self._name, progress, seconds, ended)
+
+    def ledger(self) -> Ledger:
+        """What became of every record: of the run that goes on in this process, else as of the last commit."""
+        if self._running is not None:
+            return Ledger(self._running.ledger())
+        with self._opened_log(read_only=True) as log:
+            try:
+                return Ledger(_core.read_ledger(log, self._name))
+            except NotFoundError:
+                raise NotFoundError(f'job "{self._name}" has not committed anything on this log') from None
+
+    @property
+    def log(self) -> Log:
+        """The log that this job works on, to look at what it wrote. The caller closes it, except for memory logs."""
+        if isinstance(self._log, Log):
+            return self._log
+        if self._log.startswith("memory:"):
+            if self._own_log is None:
+                self._own_log = Log(self._log)
+            return self._own_log
+        return Log(self._log, read_only=True)
+
+    def _run_options(
+        self,
+        until: Any,
+        close: bool,
+        rows: int | None,
+        seconds: float | None,
+        fresh: bool,
+        replay: Any,
+        resume: Any,
+        reset: Sequence[str],
+    ) -> Any:
+        if until not in (None, "now"):
+            raise InvalidArgumentError(f'run: until is "now" or None, not {until!r}')
+        if close and until != "now" and self._reads_topic:
+            raise InvalidArgumentError('run: close=True closes windows at the end of until="now"; give both')
+        if seconds is not None and not seconds > 0:
+            raise InvalidArgumentError(f"run: seconds must be > 0, not {seconds!r}")
+        if replay not in (None, "accept"):
+            raise InvalidArgumentError(f'run: replay is "accept" or None, not {replay!r}')
+        if resume not in (None, "append"):
+            raise InvalidArgumentError(f'run: resume is "append" or None, not {resume!r}')
+        return _core.Options(
+            **self._options,
+            fresh=fresh,
+            replay_accept=replay == "accept",
+            resume_append=resume == "append",
+            reset_steps=[reset] if isinstance(reset, str) else list(reset),
+            until_now=until == "now",
+            close=close,
+            max_rows=0 if rows is None else _positive("rows", rows),
+        )
+
+    def _finished_plan(self) -> Any:
+        plan = self._complete_plan()
+        plan.finish()
+        return plan
+
+    def _rows(self) -> Any:
+        if self._bounded is None:
+            return None
+        rows = _core.Rows(self._bounded.schema.to_core())
+        rows.append(self._bounded._table)
+        rows.close()
+        return rows
+
+    @contextlib.contextmanager
+    def _opened_log(self, *, read_only: bool = False) -> Iterator[Any]:
+        if isinstance(self._log, Log) or self._log.startswith("memory:"):
+            yield self.log._core
+            return
+        log = _core.Log(self._log, read_only=read_only)
+        try:
+            yield log
+        finally:
+            log.close()
+
+    def _collect(
+        self,
+        stream: SideStream,
+        *,
+        until: Any,
+        close: bool,
+        rows: int | None,
+        seconds: float | None,
+        revisions: str,
+    ) -> Result:
+        if until is None and rows is None and seconds is None and self._reads_topic:
+            raise InvalidArgumentError('collect: a topic has no end: give until="now", rows= or seconds=')
+        plan = self._plan.copy()
+        refs = self._late_refs(plan, stream) if isinstance(stream, LateOfJob) else list(stream._refs)
+        taken = {self._topic, *plan.sink_topics()}
+        topic = next(name for name in (f"collect-{i}" for i in range(len(taken) + 1)) if name not in taken)
+        if not refs:
+            raise InvalidJobError(f"collect: {stream._label} has no rows: no step of this job makes any")
+        sink = plan.write(refs, topic=topic)
+        schema = plan.schema_of(refs[0])
+        plan.finish()
+        options = self._run_options(until, close, rows, seconds, False, None, None, ())
+        tap = _core.Tap()
+        tap.watch(sink)
+        with self._log_for_copy() as log:
+            run = _core.Run(plan, options=options, log=log, rows=self._rows(), tap=tap)
+            try:
+                run_to_end(run, self._name, None, seconds)
+            finally:
+                run.close()
+        table = tap.take(sink, schema)
+        if revisions == "last" and stream._revision_keys is not None:
+            table = table.last_of(stream._revision_keys)
+        return Result(table)
+
+    @contextlib.contextmanager
+    def _log_for_copy(self) -> Iterator[Any]:
+        if not self._reads_topic:
+            yield None
+        else:
+            with self._opened_log(read_only=True) as log:
+                yield log
+
+    def _tell_unwritten(self, plan: Any, ledger: Ledger) -> None:
+        written = {ref for ref in plan.written_streams() if ref[1] == "late"}
+        for ref in plan.late_streams():
+            step = plan.step_name(ref[0])
+            late = ledger[step].late if step in ledger else 0
+            if late and ref not in written:
+                _logger.warning(
+                    'job "%s", step "%s": %s late rows were counted but not written; '
+                    'job.late.write("topic") keeps them',
+                    self._name,
+                    step,
+                    f"{late:,}",
+                )
+
+    def __repr__(self) -> str:
+        if self._source is None:
+            return f'Job("{self._name}", log={self._log!r}: reads nothing yet)'
+        text: str = self._complete_plan().describe()
+        return text.rstrip()
+
+
+def _positive(name: str, value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidJobError(f"{name} must be > 0, not {value!r}")
+    return value

@@ -1,0 +1,326 @@
+"""Log: topics of records, in memory or in a directory, without a broker.
+
+>>> import wrackline as wl
+>>> lg = wl.Log("memory:")
+>>> lg.create("readings")
+>>> lg.append("readings", [{"truck_id": "t1", "speed": 88.5}, {"truck_id": "t2", "speed": 71.0}])
+2
+>>> lg.read("readings").rows()
+[{'truck_id': 't1', 'speed': 88.5}, {'truck_id': 't2', 'speed': 71.0}]
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from wrackline import _core
+from wrackline.durations import to_time
+from wrackline.errors import InvalidArgumentError, NotYetError
+from wrackline.results import need
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["Log", "Record", "Topic", "TopicRecords"]
+
+_CHUNK = 50_000  # rows of one append
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of a log."""
+
+    name: str
+    partitions: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it lies in the log. `value` is None for a tombstone; `timestamp` is in milliseconds."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp: int
+    partition: int
+    offset: int
+
+    def header(self, name: str) -> str | None:
+        """The text of a header, such as ``"wl.reason"``; None if there is none."""
+        return next((value.decode() for key, value in self.headers if key == name), None)
+
+
+class TopicRecords:
+    """What `Log.read` found: whole partitions, one after the other, each in offset order."""
+
+    def __init__(self, topic: str, partitions: list[tuple[int, list[_core.Records]]]) -> None:
+        self._topic = topic
+        self._partitions = partitions
+
+    def __len__(self) -> int:
+        return sum(len(chunk) for _, chunks in self._partitions for chunk in chunks)
+
+    def __iter__(self) -> Iterator[Record]:
+        for partition, chunks in self._partitions:
+            for chunk in chunks:
+                parts = zip(
+                    chunk.keys(), chunk.values(), chunk.headers(), chunk.timestamps(), chunk.offsets(), strict=True
+                )
+                for key, value, headers, timestamp, offset in parts:
+                    yield Record(key, value, tuple(headers), timestamp, partition, offset)
+
+    def records(self) -> list[Record]:
+        """The records with key, headers, timestamp, partition and offset."""
+        return list(self)
+
+    def rows(self) -> list[Any]:
+        """The values, decoded from JSON; tombstones are left out."""
+        return [
+            json.loads(value)
+            for _, chunks in self._partitions
+            for chunk in chunks
+            for value in chunk.values()
+            if value is not None
+        ]
+
+    def to_polars(self, *, metadata: bool = False) -> pl.DataFrame:
+        """The JSON values as a frame; `metadata` adds ``_key _timestamp _partition _offset``."""
+        polars: Any = need("polars", "polars")
+        if metadata:
+            rows = [
+                {
+                    **json.loads(record.value),
+                    "_key": record.key,
+                    "_timestamp": record.timestamp,
+                    "_partition": record.partition,
+                    "_offset": record.offset,
+                }
+                for record in self
+                if record.value is not None
+            ]
+            frame: pl.DataFrame = polars.DataFrame(rows, infer_schema_length=None)
+            return frame
+        lines = b"".join(chunk.lines() for _, chunks in self._partitions for chunk in chunks)
+        if not lines.strip():
+            return polars.DataFrame()  # type: ignore[no-any-return]
+        return polars.read_ndjson(lines, infer_schema_length=None)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        count = len(self._partitions)
+        return f'{len(self):,} records of "{self._topic}"' + (f" in {count} partitions" if count > 1 else "")
+
+
+class Log:
+    """A log by its address: ``"memory:"``, ``"memory:NAME"`` (shared in the process) or ``"local:DIR"``.
+
+    One process may write to a directory at a time; others open it with `read_only`. Use it as a context manager, or
+    `close()` it.
+    """
+
+    def __init__(self, uri: str, *, read_only: bool = False) -> None:
+        check_uri(uri)
+        self._core = _core.Log(uri, read_only=read_only)
+        self._uri = uri
+        self._round: dict[str, int] = {}
+        self._closed = False
+
+    @classmethod
+    def _of(cls, core: _core.Log) -> Log:
+        log = cls.__new__(cls)
+        log._core, log._uri, log._round, log._closed = core, core.uri, {}, False
+        return log
+
+    @property
+    def uri(self) -> str:
+        return self._uri
+
+    def create(self, topic: str, *, partitions: int = 1) -> None:
+        """Makes a topic; it is fine if it exists with as many partitions."""
+        self._core.create_topic(topic, partitions)
+
+    def topics(self) -> list[Topic]:
+        return [Topic(name, partitions) for name, partitions, _ in self._core.topics()]
+
+    def append(
+        self,
+        topic: str,
+        rows: Any,
+        *,
+        key: str | Sequence[str] | None = None,
+        partition: int | None = None,
+        timestamps: str | Sequence[int | dt.datetime | str] | None = None,
+    ) -> int:
+        """Appends records, visible at once, and returns how many.
+
+        `rows`: dicts (written as JSON), lines as ``bytes`` or ``str`` (written as they are; None is a tombstone), or
+        a frame (anything with an Arrow interface). `key` names the column or columns of the record key: records of
+        one key go to one partition. `timestamps`: of the records, as a column or as a list; otherwise the clock.
+        """
+        names = [key] if isinstance(key, str) else list(key or [])
+        if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
+            if timestamps is not None and not isinstance(timestamps, str):
+                raise InvalidArgumentError("append: for a frame, timestamps is the name of a column")
+            table = _core.import_arrow(rows)
+            self._core.append_frame(topic, table, key=names, partition=partition, timestamps=timestamps)
+            return len(table)
+        if isinstance(rows, (dict, bytes, str)) or not isinstance(rows, Iterable):
+            raise InvalidArgumentError("append: give a list of dicts or lines, or a frame")
+        _, partitions, _ = self._core.topic(topic)
+        if partition is not None and not 0 <= partition < partitions:
+            raise InvalidArgumentError(f'append: topic "{topic}" has partitions 0 to {partitions - 1}, not {partition}')
+        times = None if timestamps is None or isinstance(timestamps, str) else list(timestamps)
+        count = 0
+        chunk: list[Any] = []
+        for row in rows:
+            chunk.append(row)
+            if len(chunk) == _CHUNK:
+                count = self._append_chunk(topic, chunk, count, names, partition, partitions, timestamps, times)
+                chunk = []
+        count = self._append_chunk(topic, chunk, count, names, partition, partitions, timestamps, times)
+        if times is not None and len(times) != count:
+            raise InvalidArgumentError(f"append: {count} rows but {len(times)} timestamps")
+        return count
+
+    def _append_chunk(
+        self,
+        topic: str,
+        rows: list[Any],
+        first: int,
+        key: list[str],
+        partition: int | None,
+        partitions: int,
+        timestamps: str | Sequence[int | dt.datetime | str] | None,
+        times: list[int | dt.datetime | str] | None,
+    ) -> int:
+        values: list[list[bytes | str | None]] = [[] for _ in range(partitions)]
+        keys: list[list[bytes | str | None]] = [[] for _ in range(partitions)]
+        stamps: list[list[int]] = [[] for _ in range(partitions)]
+        for number, row in enumerate(rows, first):
+            value, own_key = encode_value(row, number), _key_of(row, key, number)
+            if partition is not None:
+                to = partition
+            elif own_key is not None and partitions > 1:
+                to = _core.partition_of(own_key, partitions)
+            else:
+                to = self._round.get(topic, 0) % partitions
+                self._round[topic] = to + 1
+            values[to].append(value)
+            keys[to].append(own_key)
+            if isinstance(timestamps, str):
+                if not isinstance(row, dict) or row.get(timestamps) is None:
+                    raise InvalidArgumentError(f'append: row {number} has no "{timestamps}" for its timestamp')
+                stamps[to].append(to_time(row[timestamps], f'append: row {number}, "{timestamps}"'))
+            elif times is not None:
+                if number >= len(times):
+                    raise InvalidArgumentError(f"append: more rows than the {len(times)} timestamps")
+                stamps[to].append(to_time(times[number], f"append: timestamp {number}"))
+        for number in range(partitions):
+            if values[number]:
+                self._core.append(
+                    topic, number, values[number], keys=keys[number] if key else None, timestamps=stamps[number] or None
+                )
+        return first + len(rows)
+
+    def read(
+        self,
+        topic: str,
+        *,
+        partition: int | None = None,
+        isolation: Literal["committed", "uncommitted"] = "committed",
+    ) -> TopicRecords:
+        """All that lies in a topic now; by default what is committed."""
+        if isolation not in ("committed", "uncommitted"):
+            raise InvalidArgumentError(f'read: isolation is "committed" or "uncommitted", not {isolation!r}')
+        committed = isolation == "committed"
+        _, partitions, _ = self._core.topic(topic)
+        wanted = range(partitions) if partition is None else [partition]
+        found: list[tuple[int, list[_core.Records]]] = []
+        for number in wanted:
+            offset = self._core.start_offset(topic, number)
+            end = self._core.end_offset(topic, number, committed=committed)
+            chunks = []
+            while offset < end:
+                chunk = self._core.read(topic, number, offset, committed=committed)
+                if chunk.next_offset <= offset:
+                    break
+                if len(chunk):
+                    chunks.append(chunk)
+                offset = chunk.next_offset
+            found.append((number, chunks))
+        return TopicRecords(topic, found)
+
+    def trim(self, topic: str, *, partition: int = 0, before: int) -> None:
+        """Deletes the records below offset `before`."""
+        self._core.trim(topic, partition, before)
+
+    def close(self) -> None:
+        """Lets go of the log. A job that still runs on it keeps it open."""
+        if not self._closed:
+            self._closed = True
+            self._core.close()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f'Log("{self._uri}", closed)'
+        topics = ", ".join(f"{one.name} ({one.partitions})" for one in self.topics())
+        return f'Log("{self._uri}": {topics or "no topics"})'
+
+
+def check_uri(uri: object) -> None:
+    if not isinstance(uri, str) or not uri:
+        raise InvalidArgumentError(f'a log is "memory:", "memory:NAME" or "local:DIR", not {uri!r}')
+    if uri.startswith("kafka:"):
+        raise NotYetError("kafka:// comes with a later version; local:DIR and memory: need no broker")
+    if not uri.startswith(("memory:", "local:")) or uri == "local:":
+        raise InvalidArgumentError(f'a log is "memory:", "memory:NAME" or "local:DIR", not "{uri}"')
+
+
+def encode_value(row: Any, number: int) -> bytes | str | None:
+    """A row as the value of a record."""
+    if row is None or isinstance(row, (bytes, str)):
+        return row
+    if not isinstance(row, dict):
+        raise InvalidArgumentError(f"append: row {number} is a {type(row).__name__}, not a dict, bytes, str or None")
+    try:
+        return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"append: row {number} is no JSON: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=dt.UTC)
+        return aware.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+def _key_of(row: Any, key: list[str], number: int) -> bytes | None:
+    if not key:
+        return None
+    if not isinstance(row, dict):
+        raise InvalidArgumentError(f"append: row {number} is no dict, so key={key!r} names nothing in it")
+    missing = [name for name in key if name not in row]
+    if missing:
+        raise InvalidArgumentError(f'append: row {number} has no "{missing[0]}" for its key')
+    parts = [row[name] for name in key]
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0].encode()
+    if len(parts) == 1 and parts[0] is None:
+        return None
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()

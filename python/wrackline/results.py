@@ -1,0 +1,103 @@
+"""Result: finished rows in columns, as `collect()` gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from wrackline import _core
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+__all__ = ["Result"]
+
+_SHOWN = 10
+
+
+def need(module: str, extra: str) -> Any:
+    """Imports what is an extra, or says how to get it."""
+    try:
+        return __import__(module)
+    except ImportError as error:
+        raise ImportError(f"this needs {module}: pip install 'wrackline[{extra}]'") from error
+
+
+class Result:
+    """Rows in columns. Anything that speaks Arrow takes it as it is: ``pl.DataFrame(result)``, DuckDB by name.
+
+    Times are UTC with milliseconds. `rows()` gives dicts, with datetimes (an edge of a window that datetime cannot
+    hold stays milliseconds).
+    """
+
+    def __init__(self, table: _core.Table) -> None:
+        self._table = table
+
+    @property
+    def columns(self) -> list[str]:
+        return [name for name, _, _ in self._table.schema]
+
+    @property
+    def schema(self) -> list[tuple[str, str, bool]]:
+        """(name, type, nullable) of each column."""
+        return self._table.schema
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.rows())
+
+    def rows(self, *, times: str = "datetime") -> list[dict[str, Any]]:
+        """All rows as dicts. ``times="ms"`` gives times as milliseconds since the epoch."""
+        return self._table.rows(times_as_datetime=times != "ms")
+
+    def to_polars(self) -> pl.DataFrame:
+        frame: pl.DataFrame = need("polars", "polars").DataFrame(self)
+        return frame
+
+    def to_arrow(self) -> pa.Table:
+        return need("pyarrow", "pyarrow").table(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        need("pandas", "pandas")
+        return self.to_arrow().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        return self._table.__arrow_c_schema__()
+
+    def __repr__(self) -> str:
+        shown = self._table.rows(times_as_datetime=True, begin=0, end=_SHOWN)
+        more = len(self) - len(shown)
+        title = f"{len(self):,} {'row' if len(self) == 1 else 'rows'}"
+        if not shown:
+            return f"{title} ({', '.join(self.columns)})"
+        table = text_table(self.columns, [[_cell(row[name]) for name in self.columns] for row in shown])
+        return f"{title}\n{table}" + (f"\n... {more:,} more" if more > 0 else "")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "null"
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat().replace("+00:00", "Z"))
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> str:
+    """Columns padded to one width; those in `right` end on one line."""
+    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
+    lines = []
+    for line in [header, *rows]:
+        cells = [
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

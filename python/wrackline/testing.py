@@ -1,0 +1,236 @@
+"""Testing jobs: a driver that feeds a job by hand, under a clock that stands still.
+
+    >>> import wrackline as wl
+    >>> from wrackline.testing import Driver
+    >>> job = wl.Job("test")
+    >>> readings = job.read(wl.from_records([], schema={"k": str, "ts": int}), time="ts", out_of_orderness=0)
+    >>> counts = readings.key_by("k").window(wl.tumbling("10ms")).agg(n=wl.count())
+    >>> driver = Driver(job)
+    >>> driver.feed([{"k": "a", "ts": 1}, {"k": "a", "ts": 3}])
+    >>> driver.results()
+    []
+    >>> driver.feed([{"k": "a", "ts": 12}, {"k": "a", "ts": 4}])
+    >>> [(row["window_start"].microsecond, row["n"]) for row in driver.results()]
+    [(0, 2)]
+    >>> [row["late_by_ms"] for row in driver.late]
+    [3]
+
+The job itself is not touched: nothing is committed and nothing is written. A driver belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from wrackline import _core
+from wrackline.durations import Duration, to_millis
+from wrackline.errors import InvalidArgumentError
+from wrackline.job import Job
+from wrackline.ledger import Ledger
+from wrackline.log import encode_value
+from wrackline.run import Stats, to_watermark
+from wrackline.schema import suggestion
+from wrackline.sources import BoundedRows
+
+__all__ = ["Driver"]
+
+Times = Literal["datetime", "ms"]
+
+
+class _Kept:
+    """The rows of one stream since the driver was made."""
+
+    def __init__(self, tap: _core.Tap, sink: int, schema: list[tuple[str, str, bool]]) -> None:
+        self._tap = tap
+        self._sink = sink
+        self._schema = schema
+        self._tables: list[_core.Table] = []
+
+    def look(self) -> int:
+        """Takes what came out, and returns how many rows there are now."""
+        table = self._tap.take(self._sink, self._schema)
+        if len(table):
+            self._tables.append(table)
+        return sum(len(one) for one in self._tables)
+
+    def rows(self, times: Times) -> list[dict[str, Any]]:
+        self.look()
+        return [row for table in self._tables for row in table.rows(times_as_datetime=times == "datetime")]
+
+
+class Driver:
+    """Steps a copy of `job`. `clock` is what the clock shows at first, in milliseconds.
+
+    The rows that a bounded job was built with are not fed by themselves: ``driver.feed(rows)``.
+    """
+
+    def __init__(self, job: Job, *, clock: int = 0) -> None:
+        plan = job._plan.copy()
+        self._job = job
+        self._columns = [(name, kind, nullable) for name, kind, nullable in plan.schema_of((0, "main"))]
+        self._paths = job._schema_paths
+        tap = _core.Tap()
+        self._kept: dict[tuple[str, str], _Kept] = {}
+        self._steps: list[str] = []
+        for node in range(plan.node_count()):
+            name = plan.step_name(node)
+            for port in plan.ports_of(node):
+                schema = plan.schema_of((node, port))
+                sink = plan.write([(node, port)], topic=f"driver-{node}-{port}")
+                tap.watch(sink)
+                self._kept[name, port] = _Kept(tap, sink, schema)
+            if name != "dead_letters":
+                self._steps.append(name)
+        plan.finish()
+        self._topic = job._topic
+        self._rows = None if self._topic else _core.Rows(self._columns)
+        self._core = _core.Driver(plan, rows=self._rows, tap=tap, clock=clock)
+        self._last_finite = self.watermark
+        self._settle()
+
+    def feed(
+        self,
+        rows: BoundedRows | Iterable[Mapping[str, Any] | bytes | str | None] | Mapping[str, Any] | None,
+        *,
+        key: str | None = None,
+        timestamp: int | None = None,
+    ) -> None:
+        """Records, and steps until there is nothing left to do. None in place of a row is a tombstone.
+
+        A job that reads a topic also takes lines as bytes or str, with their `key` and log `timestamp` (otherwise the
+        clock).
+        """
+        if isinstance(rows, BoundedRows):
+            self._append_table(rows._table)
+        elif rows is None or isinstance(rows, (Mapping, bytes, str)):
+            self._append([rows], key, timestamp)
+        else:
+            self._append(list(rows), key, timestamp)
+        self._settle()
+
+    def step(self) -> str:
+        """One bounded piece of work: "worked", "idle" (nothing to do now) or "done"."""
+        done = self._core.step()
+        self._note_watermark()
+        return done
+
+    def commit(self) -> None:
+        """What a commit does for the answer: pending late panes come out."""
+        self._core.commit()
+        self._note_watermark()
+
+    def advance(self, by: Duration) -> None:
+        """Moves the clock on, and lets the job see it: idleness is decided by the clock."""
+        self._core.advance(to_millis(by, "advance"))
+        self._note_watermark()
+
+    def idle(self) -> None:
+        """Has the source find its input idle now, whatever the clock says."""
+        self._core.idle()
+        self._note_watermark()
+
+    def end(self) -> None:
+        """Ends a bounded input: the watermark becomes +infinity, every window comes out."""
+        if self._rows is None:
+            raise InvalidArgumentError("end: a topic has no end; feed a record that moves the watermark")
+        self._rows.close()
+        self._settle()
+
+    def results(self, step: str | None = None, *, times: Times = "datetime") -> list[dict[str, Any]]:
+        """All rows that left a step so far; by default the last one."""
+        name = self._steps[-1] if step is None else step
+        return self._kept[self._known(name), "main"].rows(times)
+
+    def late_of(self, step: str, *, times: Times = "datetime") -> list[dict[str, Any]]:
+        """The late rows of one step."""
+        return self._kept[self._known(step), "late"].rows(times) if (step, "late") in self._kept else []
+
+    def all_late(self, *, times: Times = "datetime") -> list[dict[str, Any]]:
+        return [row for name in self._steps for row in self.late_of(name, times=times)]
+
+    def all_duplicates(self, *, times: Times = "datetime") -> list[dict[str, Any]]:
+        kept = [self._kept[name, "duplicates"] for name in self._steps if (name, "duplicates") in self._kept]
+        return [row for one in kept for row in one.rows(times)]
+
+    @property
+    def late(self) -> list[dict[str, Any]]:
+        """The late rows of all steps."""
+        return self.all_late()
+
+    @property
+    def duplicates(self) -> list[dict[str, Any]]:
+        return self.all_duplicates()
+
+    @property
+    def dead(self) -> list[dict[str, Any]]:
+        """Dead letters: step, reason, message, the original value (rows: as JSON)."""
+        return self._kept["dead_letters", "main"].rows("datetime")
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self._core.ledger())
+
+    @property
+    def stats(self) -> Stats:
+        return Stats.of(self._core.stats())
+
+    @property
+    def watermark(self) -> float:
+        """In milliseconds, or an infinity."""
+        return to_watermark(self._core.watermark)
+
+    @property
+    def last_watermark(self) -> float:
+        """The last one that was not +infinity."""
+        return self._last_finite
+
+    @property
+    def now(self) -> int:
+        """What the clock shows, in milliseconds."""
+        return self._core.now
+
+    @property
+    def done(self) -> bool:
+        return self._core.done
+
+    def _known(self, step: str) -> str:
+        if step not in self._steps:
+            raise InvalidArgumentError(f'there is no step "{step}"{suggestion(step, self._steps)}')
+        return step
+
+    def _append(self, rows: list[Any], key: str | None, timestamp: int | None) -> None:
+        if self._rows is None:
+            for number, row in enumerate(rows):
+                value = encode_value(dict(row) if isinstance(row, Mapping) else row, number)
+                raw = value.encode() if isinstance(value, str) else value
+                self._core.append(self._topic, raw, key=None if key is None else key.encode(), timestamp=timestamp)
+            return
+        given = [dict(row) if isinstance(row, Mapping) else row for row in rows]
+        while given:
+            if given[0] is None:
+                self._rows.append_tombstone()
+                given = given[1:]
+                continue
+            count = next((i for i, row in enumerate(given) if row is None), len(given))
+            self._append_table(_core.table_from_rows(given[:count], self._columns, self._paths))
+            given = given[count:]
+
+    def _append_table(self, table: _core.Table) -> None:
+        if self._rows is None:
+            self._append([json.loads(row) if isinstance(row, bytes) else row for row in table.rows()], None, None)
+        else:
+            self._rows.append(table.conform(self._columns))
+
+    def _settle(self) -> None:
+        self._core.settle()
+        self._note_watermark()
+
+    def _note_watermark(self) -> None:
+        watermark = self.watermark
+        if watermark != float("inf"):
+            self._last_finite = watermark
+
+    def __repr__(self) -> str:
+        return f"Driver of {self._job.name}: watermark {self.watermark}, {self.stats.rows_taken} rows"

@@ -1,0 +1,42 @@
+"""Where the watermark comes from, when it is not `out_of_orderness`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wrackline.errors import InvalidJobError
+
+__all__ = ["Watermark", "monotonic", "punctuated", "punctuated_if"]
+
+
+@dataclass(frozen=True, repr=False)
+class Watermark:
+    """A value; made by the functions of this module."""
+
+    kind: str
+    column: str
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def monotonic() -> Watermark:
+    """Event times never fall: the watermark is the largest one seen."""
+    return Watermark("bounded", "", "monotonic()")
+
+
+def punctuated(column: str) -> Watermark:
+    """A column's value is the watermark; null keeps it, lower values are ignored."""
+    return Watermark("punctuated", _column("punctuated", column), f'punctuated("{column}")')
+
+
+def punctuated_if(column: str) -> Watermark:
+    """Where a boolean column is true, the record's own time is the watermark."""
+    return Watermark("punctuated_if", _column("punctuated_if", column), f'punctuated_if("{column}")')
+
+
+def _column(function: str, column: object) -> str:
+    if not isinstance(column, str) or not column:
+        raise InvalidJobError(f"{function}: give a column name, not {column!r}")
+    return column

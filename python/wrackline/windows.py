@@ -1,0 +1,154 @@
+"""Windows: which stretches of event time are aggregated together. All are half-open, ``[start, end)``.
+
+    >>> import wrackline as wl
+    >>> wl.tumbling("5m")
+    tumbling("5m")
+    >>> wl.hopping("1h", "5m", offset="30s")
+    hopping("1h", "5m", offset="30s")
+
+`session`, `calendar`, `rolling`, `count_window` and `global_window` are checked already, and come with a later
+version.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from dataclasses import dataclass
+
+from wrackline import _core
+from wrackline.durations import Duration, format_duration, to_millis
+from wrackline.errors import InvalidJobError
+
+__all__ = ["Window", "calendar", "count_window", "global_window", "hopping", "rolling", "session", "tumbling"]
+
+
+@dataclass(frozen=True, repr=False)
+class Window:
+    """A value; made by the functions of this module."""
+
+    kind: str
+    text: str
+    size: int = 0
+    slide: int = 0
+    offset: int = 0
+
+    @property
+    def fixed(self) -> bool:
+        """Tumbling or hopping: what this version runs."""
+        return self.kind in ("tumbling", "hopping")
+
+    @property
+    def emits_panes(self) -> bool:
+        return self.kind not in ("rolling", "count_window")
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def tumbling(size: Duration, *, offset: Duration = 0, tz: None = None) -> Window:
+    """Windows of one length, side by side: ``wl.tumbling("5m")``. In UTC; days that follow a zone are calendar()'s."""
+    _no_zone("tumbling", tz)
+    length, shift = _positive(size, "tumbling: size"), to_millis(offset, "tumbling: offset")
+    _check_offset("tumbling", shift, length)
+    return Window("tumbling", f"tumbling({_quoted(length)}{_offset(shift)})", length, length, shift)
+
+
+def hopping(size: Duration, slide: Duration, *, offset: Duration = 0, tz: None = None) -> Window:
+    """Windows of one length that start every `slide`, so that they overlap: ``wl.hopping("1h", "5m")``."""
+    _no_zone("hopping", tz)
+    length, step = _positive(size, "hopping: size"), _positive(slide, "hopping: slide")
+    shift = to_millis(offset, "hopping: offset")
+    if step > length:
+        raise InvalidJobError(
+            f"hopping: slide {_quoted(step)} is longer than size {_quoted(length)}: "
+            "records between two windows would be lost"
+        )
+    _check_offset("hopping", shift, step)
+    return Window("hopping", f"hopping({_quoted(length)}, {_quoted(step)}{_offset(shift)})", length, step, shift)
+
+
+def session(gap: Duration) -> Window:
+    """Records of a key that are at most `gap` apart. Comes with a later version."""
+    length = _positive(gap, "session: gap")
+    return Window("session", f"session({_quoted(length)})", length)
+
+
+_CALENDAR_UNITS = ["hour", "day", "week", "month", "quarter", "year"]
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+def calendar(
+    unit: str,
+    *,
+    tz: str = "UTC",
+    starts_at: str | None = None,
+    week_starts: str = "monday",
+    tz_column: str | None = None,
+) -> Window:
+    """Hours, days, weeks, months, quarters or years as a zone's clock shows them. Comes with a later version."""
+    _one_of("calendar: unit", unit, _CALENDAR_UNITS)
+    _one_of("calendar: week_starts", week_starts, _WEEKDAYS)
+    if starts_at is not None:
+        if unit == "hour":
+            raise InvalidJobError('calendar: starts_at does not go with unit="hour"; hours start at the full hour')
+        if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?", starts_at):
+            raise InvalidJobError(f'calendar: starts_at="{starts_at}" is no time of day, such as "06:00"')
+    if tz_column is None and tz not in zoneinfo.available_timezones():
+        near = _core.nearest(tz, sorted(zoneinfo.available_timezones()))
+        raise InvalidJobError(f'calendar: unknown time zone "{tz}"' + (f'; did you mean "{near}"?' if near else ""))
+    return Window("calendar", f'calendar("{unit}", tz="{tz}")')
+
+
+def rolling(size: Duration) -> Window:
+    """For each record the aggregates over the `size` before it. Comes with a later version."""
+    length = _positive(size, "rolling: size")
+    return Window("rolling", f"rolling({_quoted(length)})", length)
+
+
+def count_window(n: int) -> Window:
+    """Each `n` records of a key. Comes with a later version."""
+    if isinstance(n, bool) or not isinstance(n, int) or n <= 0:
+        raise InvalidJobError(f"count_window: n must be a whole number > 0, not {n!r}")
+    return Window("count_window", f"count_window({n})")
+
+
+def global_window() -> Window:
+    """One window without bounds. Comes with a later version."""
+    return Window("global_window", "global_window()")
+
+
+def _positive(value: Duration, name: str) -> int:
+    millis = to_millis(value, name)
+    if millis <= 0:
+        raise InvalidJobError(f"{name} must be > 0, not {value!r}")
+    return millis
+
+
+def _check_offset(kind: str, offset: int, slide: int) -> None:
+    if abs(offset) >= slide:
+        what = "size" if kind == "tumbling" else "slide"
+        raise InvalidJobError(f"{kind}: offset {_quoted(offset)} must be shorter than the {what} {_quoted(slide)}")
+
+
+def _no_zone(kind: str, tz: object) -> None:
+    if tz is not None:
+        raise InvalidJobError(
+            f'{kind}: fixed lengths are in UTC; windows of a time zone are wl.calendar("day", tz={tz!r})'
+        )
+
+
+def _one_of(name: str, value: str, known: list[str]) -> None:
+    if value not in known:
+        near = _core.nearest(str(value), known)
+        raise InvalidJobError(
+            f"{name}={value!r}; " + (f'did you mean "{near}"?' if near else f"one of {', '.join(known)}")
+        )
+
+
+def _quoted(millis: int) -> str:
+    return f'"{format_duration(millis)}"'
+
+
+def _offset(millis: int) -> str:
+    return f", offset={_quoted(millis)}" if millis else ""

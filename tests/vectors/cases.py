@@ -1,0 +1,196 @@
+"""Builds a case as a job, through the public API, and drives it item by item."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from typing import Any
+
+import wrackline as wl
+from values import watermark as written
+from wrackline.testing import Driver
+
+# Columns that a case's steps name but none of its rows has.
+USUAL_TYPES: dict[str, type] = {
+    "ts": int,
+    "wm": int,
+    "beat": int,
+    "v": int,
+    "i": int,
+    "id": int,
+    "n": int,
+    "log": int,
+    "k": str,
+    "src": str,
+}
+
+
+class UnsupportedError(Exception):
+    """What the case is about is not part of this version."""
+
+
+def build(case: dict[str, Any]) -> wl.Job:
+    """Raises wl.InvalidJobError where the job cannot be built, UnsupportedError or wl.NotYetError where not yet."""
+    spec = case["job"]
+    if len(spec.get("inputs", ["only"])) > 1:
+        raise UnsupportedError("several inputs come with a later version")
+    job = wl.Job("case")
+    time = spec.get("time", {})
+    options: dict[str, Any] = {
+        name: time[name] for name in ("unit", "not_before", "not_after", "max_future", "log_timestamp") if name in time
+    }
+    options.update({name: spec[name] for name in ("idle_after", "idle_advance") if name in spec})
+    if "watermark" in spec:
+        options["watermark"] = _watermark(spec["watermark"])
+    else:
+        options["out_of_orderness"] = spec.get("out_of_orderness", 0)
+    schema = _schema(case)
+    source: Any = "input" if spec.get("source") == "topic" else wl.from_records([], schema)
+    if isinstance(source, str):
+        options["not_before"] = options.get("not_before", "0001-01-01")
+    stream = job.read(source, schema if isinstance(source, str) else None, time=time.get("column", "ts"), **options)
+    for step in spec["steps"]:
+        stream = _add(stream, step)
+    return job
+
+
+def _watermark(spec: Any) -> Any:
+    if spec == "monotonic":
+        return wl.monotonic()
+    ((kind, column),) = spec.items()
+    return wl.punctuated(column) if kind == "punctuated" else wl.punctuated_if(column)
+
+
+def _schema(case: dict[str, Any]) -> dict[str, Any]:
+    types: dict[str, type] = {}
+    for item in case["inputs"]:
+        for name, value in (item.get("row") or {}).items():
+            kind = type(value)
+            if value is None:
+                types.setdefault(name, type(None))
+            elif types.get(name, type(None)) is type(None) or {types[name], kind} == {int, float}:
+                types[name] = float if {types.get(name), kind} == {int, float} else kind
+    outputs = {name for step in case["job"]["steps"] for name in step.get("agg", {})}
+    spec = case["job"]
+    wanted = [
+        "ts",
+        *spec.get("time", {}).get("column", "ts").split(),
+        *spec.get("time", {}).get("log_timestamp", "").split(),
+    ]
+    if isinstance(spec.get("watermark"), dict):
+        wanted += spec["watermark"].values()
+    for step in spec["steps"]:
+        wanted += [*step.get("columns", []), *(step.get("key_by") or []), *step.get("column", "").split()]
+        wanted += [agg[1] for agg in step.get("agg", {}).values() if len(agg) > 1 and agg[1] and agg[1] not in outputs]
+    for name in wanted:
+        types.setdefault(name, type(None))
+    return {name: (USUAL_TYPES.get(name, int) if kind is type(None) else kind) | None for name, kind in types.items()}
+
+
+def _add(stream: wl.Stream, step: dict[str, Any]) -> wl.Stream:
+    name = step["name"]
+    if step["op"] == "filter":
+        return stream.filter(step["column"], step["compare"], step["value"], name=name)
+    if step["op"] == "dedup":
+        options = {key: step[key] for key in ("allowed_lateness", "null_key") if key in step}
+        return stream.dedup(*step["columns"], within=step["within"], name=name, **options)
+    if step["op"] != "window":
+        raise UnsupportedError(f"{step['op']} comes with a later version")
+    spec = dict(step["window"])
+    make = getattr(wl, spec.pop("type"))
+    if "unit" in spec:  # positional in the API
+        window = make(spec.pop("unit"), **spec)
+    else:
+        sizes = [spec.pop(key) for key in ("size", "slide", "gap", "n") if key in spec]
+        window = make(*sizes, **spec)
+    known = ("allowed_lateness", "emit", "emit_late", "early", "early_rows", "late", "null_key")
+    options = {key: step[key] for key in known if key in step}
+    if "key_by" not in step:
+        if step.get("per_partition"):
+            raise UnsupportedError("per_partition=True comes with a later version")
+        windowed = stream.window(window, name=name, **options)
+    else:
+        windowed = stream.key_by(*step["key_by"]).window(window, name=name, **options)
+    aggregates = {}
+    for output, (function, *arguments) in step.get("agg", {}).items():
+        keywords = arguments.pop() if arguments and isinstance(arguments[-1], dict) else {}
+        aggregates[output] = getattr(wl, function)(*arguments, **keywords)
+    return windowed.agg(**aggregates)
+
+
+def drive(case: dict[str, Any], cuts: random.Random | None = None) -> dict[str, Any]:
+    """What the job gave. `cuts`: rows in random batches, with commits between them."""
+    driver = Driver(build(case))
+    counts: list[int] = []  # of results after each item
+    watermarks: list[int | str] = []
+    waiting: list[Any] = []
+
+    def flush() -> None:
+        if waiting:
+            driver.feed(list(waiting))
+            waiting.clear()
+
+    for item in case["inputs"]:
+        if "row" in item:
+            waiting.append(item["row"])
+            if cuts is None or cuts.random() < 0.3:
+                flush()
+            if cuts is not None and cuts.random() < 0.15:
+                flush()
+                driver.commit()
+        else:
+            flush()
+            _act(driver, item)
+        counts.append(len(driver.results(times="ms")))
+        watermarks.append(written(driver.watermark))
+    flush()
+    if not driver.done:
+        driver.commit()
+    results = driver.results(times="ms")
+    if cuts is None:
+        for number, count in enumerate(counts):
+            for row in results[counts[number - 1] if number else 0 : count]:
+                row["@"] = number
+    ended = next((i for i, item in enumerate(case["inputs"]) if item.get("end")), len(watermarks))
+    return {
+        "results": results,
+        "late": driver.all_late(times="ms"),
+        "dead": [_dead(letter) for letter in driver.dead],
+        "duplicates": driver.all_duplicates(times="ms"),
+        "ledger": {step: counts_of.as_dict() for step, counts_of in driver.ledger.items()},
+        "watermark": written(driver.last_watermark),
+        "watermarks": watermarks[:ended],
+    }
+
+
+def _act(driver: Driver, item: dict[str, Any]) -> None:
+    if item.get("end"):
+        driver.end()
+    elif item.get("idle"):
+        driver.idle()
+    elif item.get("commit"):
+        driver.commit()
+    elif "clock" in item:
+        driver.advance(item["clock"] - driver.now)
+    else:
+        raise ValueError(f"an item that nobody knows: {item}")
+
+
+def _dead(letter: dict[str, Any]) -> dict[str, Any]:
+    made = {"step": letter["step"], "reason": letter["reason"]}
+    if letter["value"] is not None:
+        return {**made, "row": json.loads(letter["value"])}
+    return {**made, "row": _pane_of(letter["message"])}
+
+
+def _pane_of(message: str) -> dict[str, Any]:
+    """A dead pane has no original record: its message names key, window, pane and revision."""
+    row: dict[str, Any] = {}
+    where = re.search(r"int64: (.*), window \[(-?\d+), (-?\d+)\), pane (\w+), revision (\d+)", message)
+    if where is None:
+        return {"message": message}
+    for name, text, number in re.findall(r"(\w+)=(?:'([^']*)'|(-?[\d.]+))", where[1]):
+        row[name] = text if not number else json.loads(number)
+    row.update(window_start=int(where[2]), window_end=int(where[3]), pane=where[4], revision=int(where[5]))
+    return row

@@ -135,6 +135,11 @@ Result<StreamRef> Plan::read(SourceSpec spec) {
   return StreamRef{kSource, Port::kMain};
 }
 
+bool Plan::rows_below_window(StreamRef stream) const {
+  const Node& of = node(stream.node);
+  return stream.port == Port::kMain ? of.below_window : rows_below_window(of.input);
+}
+
 SchemaPtr Plan::schema_of(StreamRef stream) const {
   const Node& of = node(stream.node);
   switch (stream.port) {
@@ -152,7 +157,7 @@ Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string nam
   WL_RETURN_IF_ERROR(make_filter_step(named, spec, schema).status().with_context(named));
   return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema,
                   .spec = std::move(spec), .emits_more_than_once = node(input.node).emits_more_than_once,
-                  .below_window = node(input.node).below_window});
+                  .below_window = rows_below_window(input)});
 }
 
 Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string name) {
@@ -274,12 +279,8 @@ std::vector<bool> Plan::used_columns() const {
   for (const SinkSpec& sink : sinks_) {
     if (sink.dead_letters) continue;
     for (const StreamRef stream : sink.streams) {
-      const Node& from = node(stream.node);
       // Below a window, or a window's own results: the window's columns, not the source's.
-      const bool of_source = std::holds_alternative<WindowSpec>(from.spec) && stream.port != Port::kMain
-                                 ? !node(from.input.node).below_window
-                                 : !from.below_window;
-      if (of_source) return std::vector<bool>(used.size(), true);
+      if (!rows_below_window(stream)) return std::vector<bool>(used.size(), true);
     }
   }
   const auto use = [&](const std::string& name) {

@@ -24,18 +24,30 @@ Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, Topic
   options.time_field = source.schema->index_of(source.time.column);
   options.units.assign(static_cast<size_t>(source.schema->size()), TimeUnit::kMillis);
   WL_ASSIGN_OR_RETURN(JsonDecoder decoder, JsonDecoder::make(json_schema(source), std::move(options)));
-  WL_ASSIGN_OR_RETURN(TimeStage time, TimeStage::make(source.time, source.watermark, *decoder.schema()));
-  WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(decoder.schema()));
-  return std::unique_ptr<Task>(new Task(std::move(plan), std::move(input), sink, std::move(decoder), std::move(time), std::move(steps)));
+  // The stored columns under their own names.
+  std::vector<Field> stored;
+  for (int i = 0; i < source.schema->size(); ++i) {
+    const std::string& path = source.paths.empty() ? source.schema->field(i).name : source.paths[static_cast<size_t>(i)];
+    const int index = decoder.schema()->index_of(path);
+    if (index < 0) continue;
+    stored.push_back(decoder.schema()->field(index));
+    stored.back().name = source.schema->field(i).name;
+  }
+  const auto schema = std::make_shared<const Schema>(std::move(stored));
+  WL_ASSIGN_OR_RETURN(TimeStage time, TimeStage::make(source.time, source.watermark, *schema));
+  WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(schema));
+  return std::unique_ptr<Task>(
+      new Task(std::move(plan), std::move(input), sink, std::move(decoder), schema, std::move(time), std::move(steps)));
 }
 
-Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, TimeStage time,
-           std::vector<std::unique_ptr<Step>> steps)
+Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, SchemaPtr schema,
+           TimeStage time, std::vector<std::unique_ptr<Step>> steps)
     : plan_(std::move(plan)),
       input_(std::move(input)),
       origin_(std::make_shared<const TopicPartition>(input_)),
       sink_(sink),
       decoder_(std::move(decoder)),
+      schema_(std::move(schema)),
       time_(std::move(time)),
       steps_(std::move(steps)),
       inboxes_(steps_.size()) {
@@ -79,6 +91,7 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
   }
   read_.dead_lettered += static_cast<int64_t>(decoded.bad.size());
   refused_ += static_cast<int64_t>(decoded.bad.size());
+  decoded.batch.schema = schema_;
   decoded.batch.origin = origin_;
   TimeInput time{.clock_now = clock_now, .forms = decoded.time_forms.empty() ? nullptr : &decoded.time_forms, .undecoded = undecoded};
   WL_RETURN_IF_ERROR(take(std::move(decoded.batch), time));
@@ -165,7 +178,7 @@ Status Task::apply(const Decision& decision) {
 
 void Task::pass_move(Millis before, Millis after) {
   Batch batch;
-  batch.schema = decoder_.schema();
+  batch.schema = schema_;
   for (const Field& field : batch.schema->fields()) batch.columns.push_back(null_column(field, 0));
   batch.watermark = before;
   batch.moves.push_back({0, after});

@@ -94,8 +94,8 @@ class Task final : private Emitter {
   void set_trace(TraceSink* trace) { trace_ = trace; }
 
  private:
-  Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, TimeStage time,
-       std::vector<std::unique_ptr<Step>> steps);
+  Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, SchemaPtr schema,
+       TimeStage time, std::vector<std::unique_ptr<Step>> steps);
 
   // Emitter, for the step that is being advanced.
   void emit(Port port, Batch batch) override;
@@ -116,6 +116,7 @@ class Task final : private Emitter {
   std::shared_ptr<const TopicPartition> origin_;
   RowSink* sink_;
   JsonDecoder decoder_;
+  SchemaPtr schema_;  // of its columns, by their own names
   TimeStage time_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::deque<Batch>> inboxes_;              // one per step

@@ -99,14 +99,14 @@ Status Worker::poll_checkpoints() {
 }
 
 // Steps 2 and 3. The last commit of a run waits for its checkpoints, so that it can name them.
-Result<Progress> Worker::send_commit() {
+Result<Progress> Worker::prepare_commit() {
   WL_RETURN_IF_ERROR(poll_checkpoints());
   if (ending_) {
     for (auto& slot : tasks_) {
       if (slot->checkpointer && slot->checkpointer->writing()) return Progress::kIdle;
     }
   }
-  Offsets offsets;
+  offsets_.clear();
   for (auto& slot : tasks_) {
     if (env_.tap != nullptr) break;
     slot->naming = !slot->checkpointer->durable().empty();
@@ -124,20 +124,26 @@ Result<Progress> Worker::send_commit() {
     }
     metadata.rows_hash = slot->task->rows_hash() - (slot->naming ? slot->hash_at_freeze : slot->hash_at_checkpoint);
 
-    WL_RETURN_IF_ERROR(sink_->begin());
     Records row;
     const Bytes bytes = slot->sealed.encode();
     row.add(std::nullopt, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), env_.clock->now());
-    WL_RETURN_IF_ERROR(client_->append(slot->journal, row));
-    WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kJournalRowSent));
+    sink_->hold(slot->journal, std::move(row));
     const bool rows = env_.rows != nullptr;  // anchored at the journal, whose row says where the input stands
-    offsets[slot->anchor] = {rows ? slot->journal_floor : slot->sealed.offset, metadata.encode()};
+    offsets_[slot->anchor] = {rows ? slot->journal_floor : slot->sealed.offset, metadata.encode()};
   }
-  if (offsets.empty()) {  // nothing to say: no records, no decisions, no checkpoint
+  if (offsets_.empty()) {  // nothing to say: no records, no decisions, no checkpoint
     WL_RETURN_IF_ERROR(on_committed());
     return Progress::kWorked;
   }
-  WL_RETURN_IF_ERROR(client_->send_offsets(group_, offsets));
+  phase_ = Phase::kSendCommit;
+  return Progress::kWorked;
+}
+
+Result<Progress> Worker::send_commit() {
+  WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
+  if (!through) return on_event(client_->poll(0));
+  WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kJournalRowSent));
+  WL_RETURN_IF_ERROR(client_->send_offsets(group_, offsets_));
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kOffsetsSent));
   client_->start_commit();
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kEndTxnSent));

@@ -25,7 +25,8 @@ std::string where(const TopicPartition& partition) {
 Result<Progress> Worker::recover(const Status& cause) {
   const int64_t now = env_.clock->steady_us();
   const int64_t deadline_us = options_.recovery_deadline * 1000;
-  const bool ran = phase_ == Phase::kRunning || phase_ == Phase::kDrain || phase_ == Phase::kWaitCheckpoint || phase_ == Phase::kCommit;
+  const bool ran = phase_ == Phase::kRunning || phase_ == Phase::kDrain || phase_ == Phase::kWaitCheckpoint ||
+                   phase_ == Phase::kSendCommit || phase_ == Phase::kCommit;
   if (ran && now - running_since_us_ > deadline_us) failures_ = 0;  // it was well since the one before
   if (failures_ == 0) first_failure_us_ = now;
   ++failures_;

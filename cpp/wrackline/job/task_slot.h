@@ -62,6 +62,7 @@ class Worker::TransactionSink final : public RowSink {
   TransactionSink(Worker& worker, std::vector<TopicSink> sinks) : worker_(worker), sinks_(std::move(sinks)) {}
 
   Status write(int sink, int32_t partition, const Batch& batch) override;
+  void hold(const TopicPartition& to, Records records);
   // Appends what is held, opening the transaction if it must. False: the log's queue is full, call again.
   Result<bool> flush();
   Status begin();  // the transaction, unless it is open

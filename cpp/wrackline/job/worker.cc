@@ -51,7 +51,8 @@ Result<Progress> Worker::step_phase() {
     case Phase::kReplay: return replay();
     case Phase::kRunning: return run();
     case Phase::kDrain: return drain();
-    case Phase::kWaitCheckpoint: return send_commit();
+    case Phase::kWaitCheckpoint: return prepare_commit();
+    case Phase::kSendCommit: return send_commit();
     case Phase::kDone: return Progress::kDone;
   }
   return Progress::kDone;
@@ -310,6 +311,7 @@ WorkerStats Worker::stats() const {
     case Phase::kRunning:
     case Phase::kDrain:
     case Phase::kWaitCheckpoint:
+    case Phase::kSendCommit:
     case Phase::kCommit: stats.phase = "running"; break;
     case Phase::kReplay: stats.phase = "replaying"; break;
     case Phase::kDone: stats.phase = "done"; break;
@@ -343,17 +345,21 @@ Status Worker::TransactionSink::write(int sink, int32_t partition, const Batch& 
   std::map<int32_t, Records> rows;
   WL_RETURN_IF_ERROR(to.write(batch, partition, worker_.env_.clock->now(), rows));
   for (auto& [number, records] : rows) {
-    Records& held = held_[{to.topic(), number}];
-    held_bytes_ += static_cast<int64_t>(records.byte_size());
-    if (held.empty()) {
-      held = std::move(records);
-      continue;
-    }
-    const int64_t first = held.size();
-    held.append(records.layout(), 0, records.size(), 0);
-    for (int64_t i = 0; records.any_headers() && i < records.size(); ++i) held.set_headers(first + i, records.headers(i));
+    hold({to.topic(), number}, std::move(records));
   }
   return worker_.env_.failpoints->hit(Failpoint::kPaneOut);
+}
+
+void Worker::TransactionSink::hold(const TopicPartition& to, Records records) {
+  Records& held = held_[to];
+  held_bytes_ += static_cast<int64_t>(records.byte_size());
+  if (held.empty()) {
+    held = std::move(records);
+    return;
+  }
+  const int64_t first = held.size();
+  held.append(records.layout(), 0, records.size(), 0);
+  for (int64_t i = 0; records.any_headers() && i < records.size(); ++i) held.set_headers(first + i, records.headers(i));
 }
 
 Status Worker::TransactionSink::begin() {

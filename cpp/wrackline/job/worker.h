@@ -102,7 +102,7 @@ class Worker {
   class TransactionSink;
   enum class Phase : uint8_t {
     kStart, kInit, kAssign, kFetchCommitted, kClaim, kRestore, kReadJournal, kReplay, kRunning,
-    kDrain, kWaitCheckpoint, kCommit, kDone
+    kDrain, kWaitCheckpoint, kSendCommit, kCommit, kDone
   };
 
   // One per phase, or per event of a phase (worker.cc; recovery.cc; commit.cc). Each does a bounded piece.
@@ -143,6 +143,7 @@ class Worker {
   Status seal();
   Status freeze(TaskSlot& slot);
   Status poll_checkpoints();
+  Result<Progress> prepare_commit();
   Result<Progress> send_commit();
   Status on_committed();
 
@@ -158,6 +159,7 @@ class Worker {
   bool commit_requested_ = false;
   bool ending_ = false;              // the commit under way is the last one
   bool inputs_paused_ = false;
+  Offsets offsets_;                  // of the commit under way
   bool drained_ = false;             // pending late panes of the commit under way are out
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;

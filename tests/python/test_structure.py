@@ -40,6 +40,8 @@ HEADER = "#pragma once\n"
         ("cpp/wrackline/core/a.cc", "#include <xxhash.h>\n", 1, "xxhash.h may only be included"),
         ("cpp/wrackline/job/a.cc", "#include <pybind11/pybind11.h>\n", 1, "pybind11/pybind11.h may only be"),
         ("cpp/wrackline/job/a.cc", "auto t = std::chrono::system_clock::now();\n", 1, "only core/clock.cc"),
+        ("cpp/wrackline/window/a.cc", "auto t = std::chrono::steady_clock::now();\n", 1, "only core/clock.cc"),
+        ("cpp/bindings/a.cc", "auto t = std::chrono::system_clock::now();\n", 1, "only core/clock.cc"),
         ("cpp/wrackline/elsewhere/a.cc", "", 1, "unknown station 'elsewhere'"),
         ("cpp/wrackline/core/a.h", "int f();\n", 1, "a header without #pragma once"),
         ("docs/a.md", "see\n\n" + "/".join(["", "work", "x"]) + "\n", 3, "names a path of one machine"),
@@ -58,5 +60,6 @@ def test_what_is_allowed_is_not_reported(tmp_path: Path) -> None:
     plant(tmp_path, "cpp/wrackline/log/local/a.cc", '#include <rocksdb/db.h>\n#include "wrackline/core/types.h"\n')
     plant(tmp_path, "cpp/wrackline/dedup/a.cc", '#include "wrackline/store/store.h"\n#include "wrackline/time/t.h"\n')
     plant(tmp_path, "cpp/wrackline/job/a.cc", '#include "wrackline/window/w.h"\n#include "wrackline/dedup/d.h"\n')
+    plant(tmp_path, "cpp/wrackline/log/a.cc", "wake.wait_until(lock, std::chrono::steady_clock::now() + timeout);\n")
     code, output = run_check(tmp_path)
     assert (code, output) == (0, "structure: ok\n")

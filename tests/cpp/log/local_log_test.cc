@@ -1,3 +1,7 @@
+#include <sys/mount.h>
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -258,6 +262,76 @@ TEST(LocalLog, ANewerFormatIsRefused) {
   EXPECT_EQ(Code::kCorruption, open_for_reading(directory.path()).status().code());
 }
 
+std::unique_ptr<LogClient> prepare(Log& log) {
+  EXPECT_TRUE(log.create_topic("t", 2).ok());
+  auto client = log.client().value();
+  client->start_init("id");
+  EXPECT_TRUE(std::holds_alternative<event::Initialised>(client->poll(1)));
+  return client;
+}
+
+// What is acknowledged while the disk fills, in 100 values each; then the log refuses, and stays readable.
+int fill(Log& log, LogClient& client) {
+  const std::vector<std::string> batch = numbered(100, 1000);
+  int acknowledged = 0;
+  Status status;
+  for (; status.ok() && acknowledged < 1000; acknowledged += status.ok() ? 1 : 0) {
+    status = log.append(kPlain, values(batch)).status();
+  }
+  EXPECT_EQ(Code::kUnavailable, status.code()) << status.to_string();
+  EXPECT_EQ(Code::kUnavailable, log.append(kPlain, values(batch)).status().code());
+  EXPECT_TRUE(client.begin().ok());
+  EXPECT_EQ(Code::kUnavailable, client.append(kTransactional, values(batch)).code());
+  EXPECT_EQ(acknowledged * 100, log.end_offset(kPlain, kCommitted).value());
+  return acknowledged;
+}
+
+TEST(LocalLog, AfterAFailedWriteAReopenedLogGoesOn) {
+  TemporaryDirectory directory;
+  auto log = open(directory.path()).value();
+  auto client = prepare(*log);
+  rlimit former;
+  ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &former));
+  rlimit limit = former;
+  limit.rlim_cur = 1 << 20;  // files larger than that cannot be written
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &limit));
+  const int acknowledged = fill(*log, *client);
+  ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &former));
+  std::signal(SIGXFSZ, handler);
+  client.reset();
+  log.reset();
+  log = open(directory.path()).value();
+  EXPECT_TRUE(log->append(kPlain, values({"on"})).ok());
+  const auto got = read_values(*log, kPlain).value();
+  EXPECT_LE(static_cast<size_t>(acknowledged) * 100 + 1, got.size());
+  EXPECT_EQ(1u, got.size() % 100);
+}
+
+TEST(LocalLog, GoesOnWhenTheDiskHasSpaceAgain) {
+  TemporaryDirectory directory;
+  if (mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=32m") != 0) GTEST_SKIP() << "cannot mount a small disk";
+  {
+    const std::string filler = directory.path() + "/filler";
+    auto log = open(directory.path() + "/log").value();
+    auto client = prepare(*log);
+    write_file(filler, std::string(14 << 20, 'x'));
+    const int acknowledged = fill(*log, *client);
+    fs::remove(filler);
+    const auto on = log->append(kPlain, values({"on"}));
+    EXPECT_TRUE(on.ok()) << on.status().to_string();
+    EXPECT_TRUE(client->append(kTransactional, values({"on"})).ok());
+    client->start_commit();
+    EXPECT_TRUE(std::holds_alternative<event::TransactionEnded>(client->poll(1)));
+    client.reset();
+    log.reset();
+    log = open(directory.path() + "/log").value();
+    EXPECT_EQ(static_cast<size_t>(acknowledged) * 100 + 1, read_values(*log, kPlain).value().size());
+    EXPECT_EQ((std::vector<std::string>{"on"}), read_values(*log, kTransactional).value());
+  }
+  EXPECT_EQ(0, umount(directory.path().c_str()));
+}
+
 // A log with data in the write-ahead log, in tables and in blob files.
 class DamagedLog : public ::testing::Test {
  protected:
@@ -321,6 +395,30 @@ TEST_F(DamagedLog, CutFilesAreRefused) {
       EXPECT_TRUE(was_refused || name.starts_with("db/MANIFEST")) << name << " cut to " << left << " of " << bytes.size();
     }
   }
+}
+
+TEST_F(DamagedLog, AfterAPowerFailureAWholeBeginningIsLeft) {
+  TemporaryDirectory copy;
+  fs::create_directory(copy.path() + "/db");
+  for (const auto& [name, bytes] : files_) {
+    std::string content = bytes;
+    if (name == "guard") content[8] = static_cast<char>(content[8] ^ 1);  // another start of the machine
+    if (name.ends_with(".log")) content.resize(content.size() / 2);
+    write_file(copy.path() + "/" + name, content);
+  }
+  auto log = open(copy.path());
+  ASSERT_TRUE(log.ok()) << log.status().to_string();
+  size_t index = 0;
+  size_t lost = 0;
+  for (const TopicPartition& partition : {kPlain, kTransactional}) {
+    const auto got = read_values(**log, partition).value();
+    const std::vector<std::string>& all = expected_[index++];
+    ASSERT_LE(got.size(), all.size());
+    EXPECT_EQ(std::vector<std::string>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(got.size())), got);
+    lost += all.size() - got.size();
+  }
+  EXPECT_LT(0u, lost);
+  EXPECT_TRUE((*log)->append(kPlain, values({"on"})).ok());
 }
 
 TEST_F(DamagedLog, FlippedBitsNeverGiveOtherRecords) {

@@ -80,8 +80,8 @@ static_assert(sizeof(Guard) == 24);
 
 Result<File> open_guard(const std::string& path, int flags) {
   const std::string name = path + "/" + kGuard;
-  File file(open(name.c_str(), O_RDWR | O_CLOEXEC | flags, 0644));
-  if (file.fd() < 0) return errno == ENOENT ? Status::corruption("'" + name + "' is missing") : failed("cannot write '" + name + "'");
+  File file(open(name.c_str(), O_CLOEXEC | flags, 0644));
+  if (file.fd() < 0) return errno == ENOENT ? Status::corruption("'" + name + "' is missing") : failed("cannot open '" + name + "'");
   return file;
 }
 
@@ -131,7 +131,7 @@ Status create(const std::string& path) {
   fs::remove_all(path + "/" + kNewDb, error);
   if (error) return Status::unavailable("cannot remove '" + path + "/" + kNewDb + "': " + error.message());
   WL_RETURN_IF_ERROR(create_rocksdb(path + "/" + kNewDb));
-  WL_ASSIGN_OR_RETURN(const File guard, open_guard(path, O_CREAT));
+  WL_ASSIGN_OR_RETURN(const File guard, open_guard(path, O_RDWR | O_CREAT));
   WL_RETURN_IF_ERROR(write_guard(guard, {}));
   fs::rename(path + "/" + kNewDb, path + "/" + kDb, error);
   return error ? Status::unavailable("cannot make '" + path + "/" + kDb + "': " + error.message()) : Status();
@@ -163,7 +163,7 @@ Result<std::unique_ptr<Storage>> open_directory(const std::string& path) {
   WL_ASSIGN_OR_RETURN(const bool exists, is_log(path));  // again: another process may just have made it
   if (!exists) WL_RETURN_IF_ERROR(create(path));
 
-  WL_ASSIGN_OR_RETURN(File guard_file, open_guard(path, 0));
+  WL_ASSIGN_OR_RETURN(File guard_file, open_guard(path, O_RDWR));
   WL_ASSIGN_OR_RETURN(Guard guard, read_guard(guard_file));
   if (exists) {
     WL_ASSIGN_OR_RETURN(const uint64_t last, inspect_rocksdb(path + "/" + kDb));
@@ -187,10 +187,13 @@ Result<std::unique_ptr<Storage>> open_directory(const std::string& path) {
 Result<std::unique_ptr<Storage>> open_directory_for_reading(const std::string& path) {
   WL_ASSIGN_OR_RETURN(const bool exists, is_log(path));
   if (!exists) return Status::not_found("no log at '" + path + "'");
-  std::error_code error;
-  std::string scratch = (fs::temp_directory_path(error) / "wrackline-reader-XXXXXX").string();
-  if (error || mkdtemp(scratch.data()) == nullptr) return failed("cannot make a directory for temporary files");
-  return open_rocksdb_beside(path + "/" + kDb, scratch);
+  WL_ASSIGN_OR_RETURN(File guard_file, open_guard(path, O_RDONLY));
+  auto shared_guard = std::make_shared<File>(std::move(guard_file));  // std::function wants it copyable
+  const auto acknowledged = [shared_guard]() -> Result<uint64_t> {
+    WL_ASSIGN_OR_RETURN(const Guard guard, read_guard(*shared_guard));
+    return guard.acknowledged;
+  };
+  return open_rocksdb_beside(path + "/" + kDb, acknowledged);
 }
 
 }  // namespace wrackline::local

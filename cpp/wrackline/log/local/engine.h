@@ -121,6 +121,8 @@ class Engine {
   Status check_writable() const;
   Status refresh();
   Result<Topic*> find_topic(const std::string& name);
+  Result<ReadResult> read_once(PartitionRef partition, int64_t offset, ReadLimits limits, Isolation isolation,
+                               CutEntry* cut, bool look);  // REQUIRES mutex_ not held
   Result<PartitionRef> find_locked(const TopicPartition& partition);
   Result<const Partition*> state_of(PartitionRef ref);
   Result<Owner*> owner_of(const ProducerHandle& producer);

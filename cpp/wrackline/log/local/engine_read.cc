@@ -7,6 +7,7 @@ namespace wrackline::local {
 namespace {
 
 constexpr int64_t kMaxCutBytes = 1 << 20;  // a larger batch is fetched again for each part of it
+constexpr int kAttempts = 3;
 constexpr int64_t kMaxSkipped = 1024;      // aborted batches and markers passed in one read
 
 std::string_view as_view(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
@@ -24,6 +25,18 @@ Status out_of_range(PartitionRef ref, int64_t offset, int64_t start, int64_t end
 }  // namespace
 
 Result<ReadResult> Engine::read(PartitionRef ref, int64_t offset, ReadLimits limits, Isolation isolation, CutEntry* cut) {
+  // A reading process looks for news only where its view ends. A file that the writing one has dropped
+  // meanwhile looks like a damaged log until it has.
+  Result<ReadResult> result = read_once(ref, offset, limits, isolation, cut, false);
+  for (int again = 1; !writable_ && again < kAttempts; ++again) {
+    if (result.ok()) break;
+    result = read_once(ref, offset, limits, isolation, cut, true);
+  }
+  return result;
+}
+
+Result<ReadResult> Engine::read_once(PartitionRef ref, int64_t offset, ReadLimits limits, Isolation isolation,
+                                     CutEntry* cut, bool look) {
   limits.records = std::max<int64_t>(limits.records, 1);
   ReadResult result;
   auto records = std::make_shared<Records>();
@@ -33,8 +46,12 @@ Result<ReadResult> Engine::read(PartitionRef ref, int64_t offset, ReadLimits lim
   bool at_cut = false;
   {
     std::lock_guard lock(mutex_);
-    WL_RETURN_IF_ERROR(refresh());
-    WL_ASSIGN_OR_RETURN(const Partition* const state, state_of(ref));
+    if (look) WL_RETURN_IF_ERROR(refresh());
+    WL_ASSIGN_OR_RETURN(const Partition* state, state_of(ref));
+    if (!writable_ && !look && offset >= state->visible_end(isolation)) {
+      WL_RETURN_IF_ERROR(refresh());
+      WL_ASSIGN_OR_RETURN(state, state_of(ref));
+    }
     if (offset < state->start || offset > state->end) return out_of_range(ref, offset, state->start, state->end);
     result.visible_end = std::max(state->visible_end(isolation), offset);
     aborted = state->aborted;

@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/metadata.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
@@ -10,6 +11,8 @@
 #include <atomic>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
+#include <set>
 
 #include "wrackline/log/local/engine.h"
 #include "wrackline/log/local/state.h"
@@ -18,8 +21,8 @@ namespace wrackline::local {
 namespace {
 
 constexpr size_t kBlockCacheBytes = 32 << 20;  // shared by all logs of the process
-constexpr size_t kWriteBufferBytes = 16 << 20;
-constexpr int kWriteBuffers = 2;
+constexpr size_t kWriteBufferBytes = 8 << 20;
+constexpr int kWriteBuffers = 4;
 constexpr int kMaxOpenFiles = 256;
 constexpr size_t kMinBlobBytes = 4096;  // larger values are written once and never moved by compactions
 
@@ -43,6 +46,14 @@ class Silent final : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
+// By itself RocksDB would look every few seconds for free space, and be busy with it; write() resumes at once.
+class NoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
 rocksdb::Options make_options() {
   static const auto cache = rocksdb::NewLRUCache(kBlockCacheBytes);
   rocksdb::BlockBasedTableOptions table;
@@ -56,7 +67,8 @@ rocksdb::Options make_options() {
   options.min_blob_size = kMinBlobBytes;
   options.write_buffer_size = kWriteBufferBytes;
   options.max_write_buffer_number = kWriteBuffers;
-  options.max_total_wal_size = 2 * kWriteBufferBytes;
+  options.max_total_wal_size = kWriteBuffers * kWriteBufferBytes;
+  options.delayed_write_rate = 512 << 20;  // by default it crawls at 16 MB/s as soon as flushes lag
   options.max_background_jobs = 2;
   options.max_open_files = kMaxOpenFiles;
   options.max_file_opening_threads = 1;
@@ -67,7 +79,8 @@ rocksdb::Options make_options() {
   options.stats_dump_period_sec = 0;
   options.stats_persist_period_sec = 0;
   options.paranoid_checks = true;
-  options.max_bgerror_resume_count = 0;  // write() resumes
+  options.max_bgerror_resume_count = 0;
+  options.listeners = {std::make_shared<NoRecovery>()};
   // Up to the first damaged record. That it is the last one is what the guard file checks.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   return options;
@@ -75,12 +88,12 @@ rocksdb::Options make_options() {
 
 class RocksDbCursor final : public Cursor {
  public:
-  RocksDbCursor(rocksdb::DB& db, std::string lower, std::string upper)
-      : lower_(std::move(lower)), upper_(std::move(upper)), lower_slice_(lower_), upper_slice_(upper_) {
+  RocksDbCursor(std::shared_ptr<rocksdb::DB> db, std::string lower, std::string upper)
+      : db_(std::move(db)), lower_(std::move(lower)), upper_(std::move(upper)), lower_slice_(lower_), upper_slice_(upper_) {
     rocksdb::ReadOptions options;
     options.iterate_lower_bound = &lower_slice_;
     options.iterate_upper_bound = &upper_slice_;
-    iterator_.reset(db.NewIterator(options));
+    iterator_.reset(db_->NewIterator(options));
   }
   void seek(std::string_view key) override { iterator_->Seek(slice(key)); }
   void seek_floor(std::string_view key) override { iterator_->SeekForPrev(slice(key)); }
@@ -97,6 +110,7 @@ class RocksDbCursor final : public Cursor {
   }
 
  private:
+  const std::shared_ptr<rocksdb::DB> db_;  // a reader may open its files anew meanwhile
   const std::string lower_;
   const std::string upper_;
   const rocksdb::Slice lower_slice_;
@@ -104,7 +118,26 @@ class RocksDbCursor final : public Cursor {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-class RocksDbStorage : public Storage {
+Result<std::optional<Bytes>> get_from(rocksdb::DB& db, std::string_view key) {
+  rocksdb::PinnableSlice value;
+  const rocksdb::Status status = db.Get(rocksdb::ReadOptions(), db.DefaultColumnFamily(), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<Bytes>();
+  if (!status.ok()) return translate(status);
+  Bytes bytes(value.size());
+  std::memcpy(bytes.data(), value.data(), value.size());
+  return std::optional<Bytes>(std::move(bytes));
+}
+
+Result<std::unique_ptr<rocksdb::DB>> open_read_only(const std::string& path) {
+  rocksdb::Options options = make_options();
+  options.max_open_files = -1;  // all of them now: what the writer drops later stays readable
+  options.info_log = std::make_shared<Silent>();
+  rocksdb::DB* raw = nullptr;
+  WL_RETURN_IF_ERROR(translate(rocksdb::DB::OpenForReadOnly(options, path, &raw)));
+  return std::unique_ptr<rocksdb::DB>(raw);
+}
+
+class RocksDbStorage final : public Storage {
  public:
   RocksDbStorage(std::unique_ptr<rocksdb::DB> db, std::function<void(uint64_t)> acknowledged)
       : db_(std::move(db)), acknowledged_(std::move(acknowledged)) {}
@@ -128,56 +161,76 @@ class RocksDbStorage : public Storage {
     return translate(status);
   }
 
-  Result<std::optional<Bytes>> get(std::string_view key) override {
-    rocksdb::PinnableSlice value;
-    const rocksdb::Status status = db_->Get(rocksdb::ReadOptions(), db_->DefaultColumnFamily(), slice(key), &value);
-    if (status.IsNotFound()) return std::optional<Bytes>();
-    if (!status.ok()) return translate(status);
-    Bytes bytes(value.size());
-    std::memcpy(bytes.data(), value.data(), value.size());
-    return std::optional<Bytes>(std::move(bytes));
-  }
-
+  Result<std::optional<Bytes>> get(std::string_view key) override { return get_from(*db_, key); }
   std::unique_ptr<Cursor> cursor(std::string lower, std::string upper) override {
-    return std::make_unique<RocksDbCursor>(*db_, std::move(lower), std::move(upper));
+    return std::make_unique<RocksDbCursor>(db_, std::move(lower), std::move(upper));
   }
-
- protected:
-  const std::unique_ptr<rocksdb::DB> db_;
 
  private:
+  const std::shared_ptr<rocksdb::DB> db_;  // shared with cursors
   const std::function<void(uint64_t)> acknowledged_;
   std::atomic<bool> failed_ = false;
 };
 
-class SecondaryStorage final : public RocksDbStorage {
- public:
-  SecondaryStorage(std::unique_ptr<rocksdb::DB> db, std::string scratch)
-      : RocksDbStorage(std::move(db), {}), scratch_(std::move(scratch)) {}
-  ~SecondaryStorage() override {
-    std::error_code ignored;  // a log file of RocksDB at most
-    std::filesystem::remove_all(scratch_, ignored);
+// Which tables and write-ahead logs the writing process counts on now.
+std::string files_of(const std::string& path) {
+  std::set<std::string> files;
+  std::error_code error;
+  std::filesystem::directory_iterator entries(path, error);
+  for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    const std::string name = entries->path().filename().string();
+    std::error_code vanished;
+    if (name.starts_with("MANIFEST")) files.insert(name + "=" + std::to_string(entries->file_size(vanished)));
+    if (name.ends_with(".log")) files.insert(name);
   }
+  std::string all;
+  for (const std::string& file : files) all += file + " ";
+  return all;
+}
+
+class ReaderStorage final : public Storage {
+ public:
+  ReaderStorage(std::string path, std::function<Result<uint64_t>()> acknowledged)
+      : path_(std::move(path)), acknowledged_(std::move(acknowledged)) {}
 
   Status write(Write) override { return Status::unavailable("the log was opened for reading"); }
 
   Result<bool> catch_up() override {
-    rocksdb::Status status;
-    for (int attempt = 0; attempt < kAttempts; ++attempt) {  // files may vanish while it looks
-      status = db_->TryCatchUpWithPrimary();
-      if (status.ok()) break;
+    WL_ASSIGN_OR_RETURN(const uint64_t last, acknowledged_());
+    std::lock_guard lock(mutex_);
+    if (db_ != nullptr && last == seen_) return false;
+    // A manifest and write-ahead logs of different instants would make a log with a hole.
+    Status status = Status::unavailable("the writing process changes its files faster than they can be opened");
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+      const std::string before = files_of(path_);
+      auto opened = open_read_only(path_);
+      if (files_of(path_) != before) continue;
+      if (!opened.ok()) return opened.status();
+      db_ = std::move(opened).value();
+      seen_ = last;
+      return true;
     }
-    if (!status.ok()) return translate(status);
-    const uint64_t sequence = db_->GetLatestSequenceNumber();
-    const bool changed = sequence != sequence_;
-    sequence_ = sequence;
-    return changed;
+    return status;
+  }
+
+  Result<std::optional<Bytes>> get(std::string_view key) override { return get_from(*db(), key); }
+  std::unique_ptr<Cursor> cursor(std::string lower, std::string upper) override {
+    return std::make_unique<RocksDbCursor>(db(), std::move(lower), std::move(upper));
   }
 
  private:
-  static constexpr int kAttempts = 3;
-  const std::string scratch_;
-  uint64_t sequence_ = 0;
+  static constexpr int kAttempts = 100;
+
+  std::shared_ptr<rocksdb::DB> db() {
+    std::lock_guard lock(mutex_);
+    return db_;
+  }
+
+  const std::string path_;
+  const std::function<Result<uint64_t>()> acknowledged_;
+  std::mutex mutex_;
+  std::shared_ptr<rocksdb::DB> db_;  // shared with cursors
+  uint64_t seen_ = 0;
 };
 
 Status check_blob_files(rocksdb::DB& db, const std::string& path) {
@@ -211,11 +264,7 @@ Status create_rocksdb(const std::string& path) {
 }
 
 Result<uint64_t> inspect_rocksdb(const std::string& path) {
-  rocksdb::Options options = make_options();
-  options.info_log = std::make_shared<Silent>();
-  rocksdb::DB* raw = nullptr;
-  WL_RETURN_IF_ERROR(translate(rocksdb::DB::OpenForReadOnly(options, path, &raw)));
-  std::unique_ptr<rocksdb::DB> db(raw);
+  WL_ASSIGN_OR_RETURN(std::unique_ptr<rocksdb::DB> db, open_read_only(path));
   WL_RETURN_IF_ERROR(check_blob_files(*db, path));
   const uint64_t last = db->GetLatestSequenceNumber();
   RocksDbStorage storage(std::move(db), {});
@@ -231,18 +280,11 @@ Result<std::unique_ptr<Storage>> open_rocksdb(const std::string& path, std::func
   return std::unique_ptr<Storage>(std::make_unique<RocksDbStorage>(std::move(db), std::move(acknowledged)));
 }
 
-Result<std::unique_ptr<Storage>> open_rocksdb_beside(const std::string& path, const std::string& scratch) {
-  rocksdb::Options options = make_options();
-  options.max_open_files = -1;  // else files that the writer drops would be gone here too
-  options.info_log = std::make_shared<Silent>();
-  rocksdb::DB* raw = nullptr;
-  const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(options, path, scratch, &raw);
-  if (!status.ok()) {
-    std::error_code ignored;
-    std::filesystem::remove_all(scratch, ignored);
-    return translate(status);
-  }
-  return std::unique_ptr<Storage>(std::make_unique<SecondaryStorage>(std::unique_ptr<rocksdb::DB>(raw), scratch));
+Result<std::unique_ptr<Storage>> open_rocksdb_beside(const std::string& path,
+                                                     std::function<Result<uint64_t>()> acknowledged) {
+  auto storage = std::make_unique<ReaderStorage>(path, std::move(acknowledged));
+  WL_RETURN_IF_ERROR(storage->catch_up().status());
+  return std::unique_ptr<Storage>(std::move(storage));
 }
 
 }  // namespace wrackline::local

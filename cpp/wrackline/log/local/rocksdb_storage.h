@@ -18,7 +18,10 @@ Status create_rocksdb(const std::string& path);
 Result<uint64_t> inspect_rocksdb(const std::string& path);
 // `acknowledged` is told the number of the last write before each one is answered.
 Result<std::unique_ptr<Storage>> open_rocksdb(const std::string& path, std::function<void(uint64_t)> acknowledged);
-// Reads beside the writing process; `scratch` is a directory of its own.
-Result<std::unique_ptr<Storage>> open_rocksdb_beside(const std::string& path, const std::string& scratch);
+// Reads beside the writing process. `acknowledged` says the number of the last write; whenever it has changed,
+// catch_up() opens the files anew. (RocksDB's secondary instances would follow more cheaply, but in 10.4 they
+// read blob files by dangling references.)
+Result<std::unique_ptr<Storage>> open_rocksdb_beside(const std::string& path,
+                                                     std::function<Result<uint64_t>()> acknowledged);
 
 }  // namespace wrackline::local

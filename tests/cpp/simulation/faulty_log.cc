@@ -1,0 +1,223 @@
+#include "simulation/faulty_log.h"
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <utility>
+
+namespace wrackline::simulation {
+namespace {
+
+class FaultyClient final : public LogClient {
+ public:
+  FaultyClient(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process, std::unique_ptr<LogClient> inner)
+      : broker_(std::move(broker)), process_(std::move(process)), inner_(std::move(inner)) {}
+
+  ~FaultyClient() override {
+    // What was on its way may still arrive.
+    if (commit_in_ > 0 && random().chance(0.5)) {
+      trace().note("late commit");
+      inner_->start_commit();
+    }
+    // A process that lives on may close its client in order, which aborts, or just let go of it.
+    if (process_->crashed || random().chance(0.5)) broker_->graveyard.push_back(std::move(inner_));
+  }
+
+  Status subscribe(const std::string& group, const std::vector<std::string>& topics) override {
+    WL_RETURN_IF_ERROR(process_->call("subscribe"));
+    (void)group;  // the group of a dead process is gone when its session has timed out
+    event::Assigned assigned;
+    for (const std::string& name : topics) {
+      WL_ASSIGN_OR_RETURN(const TopicInfo topic, broker_->log->topic(name));
+      for (int32_t number = 0; number < topic.partitions; ++number) assigned.partitions.push_back({name, number});
+    }
+    for (size_t i = assigned.partitions.size(); i > 1; --i) {
+      std::swap(assigned.partitions[i - 1], assigned.partitions[static_cast<size_t>(random().between(0, static_cast<int64_t>(i) - 1))]);
+    }
+    assigned_ = assigned.partitions;
+    events_.emplace_back(std::move(assigned));
+    return {};
+  }
+  void answer_revoke() override {}
+
+  void read_from(const TopicPartition& partition, int64_t offset, Isolation isolation) override {
+    if (process_->crashed) return;
+    trace().note("read_from", partition.topic, partition.partition, offset);
+    inner_->read_from(partition, offset, isolation);
+  }
+  void stop_reading(const TopicPartition& partition) override {
+    if (!process_->crashed) inner_->stop_reading(partition);
+  }
+  void pause(const TopicPartition& partition) override {
+    if (!process_->crashed) inner_->pause(partition);
+  }
+  void resume(const TopicPartition& partition) override {
+    if (!process_->crashed) inner_->resume(partition);
+  }
+
+  void start_committed(const std::string& group, const std::vector<TopicPartition>& partitions) override {
+    if (Status status = process_->call("start_committed"); !status.ok()) return fail(std::move(status));
+    inner_->start_committed(group, partitions);
+  }
+
+  void start_init(const std::string& transactional_id) override {
+    if (Status status = process_->call("start_init"); !status.ok()) return fail(std::move(status));
+    inner_->start_init(transactional_id);
+    answer_may_be_lost("init");
+  }
+  Status begin() override {
+    WL_RETURN_IF_ERROR(process_->call("begin"));
+    return inner_->begin();
+  }
+  Status append(const TopicPartition& partition, const Records& records) override {
+    if (process_->crashed) return process_->crash("append");
+    if (full_ > 0) {
+      --full_;
+      return Status::retriable("simulated: the queue is full");
+    }
+    if (process_->faults->strike("queue full", 2.0)) {
+      full_ = random().between(1, 6);
+      return Status::retriable("simulated: the queue is full");
+    }
+    WL_RETURN_IF_ERROR(process_->call("append"));
+    trace().note("append", partition.topic, partition.partition, records.size());
+    WL_RETURN_IF_ERROR(inner_->append(partition, records));
+    if (process_->faults->strike("crash after append", 0.5)) return process_->crash("append");
+    return {};
+  }
+  Status send_offsets(const std::string& group, const Offsets& offsets) override {
+    WL_RETURN_IF_ERROR(process_->call("send_offsets"));
+    for (const auto& [partition, offset] : offsets) trace().note("offset", partition.topic, partition.partition, offset.offset);
+    return inner_->send_offsets(group, offsets);
+  }
+  void start_commit() override {
+    if (process_->crashed) return;
+    trace().note("start_commit");
+    if (process_->faults->strike("commit refused", 0.7)) return fail(lost("commit refused"));
+    if (process_->faults->strike("crash before commit", 0.7)) return fail(process_->crash("start_commit"));
+    // It reaches the log at one of the next polls, or only when the process is no more.
+    commit_in_ = process_->faults->slow() ? random().between(1, 5) : 1;
+  }
+  void start_abort() override {
+    if (Status status = process_->call("start_abort"); !status.ok()) return fail(std::move(status));
+    inner_->start_abort();
+  }
+
+  Event poll(int64_t max_records) override {
+    if (process_->crashed) return event::Failed{process_->crash("poll")};
+    if (process_->faults->strike("crash in poll", 0.3)) return event::Failed{process_->crash("poll")};
+    if (process_->faults->strike("connection", 0.3)) return event::Failed{lost("connection")};
+    if (!assigned_.empty() && process_->faults->strike("rebalance", 0.3)) {
+      ++process_->recoverable;
+      if (random().chance(0.5)) return event::Revoked{assigned_};
+      return event::Lost{assigned_};
+    }
+    if (commit_in_ > 0 && --commit_in_ == 0) {
+      inner_->start_commit();
+      answer_may_be_lost("commit");
+      if (process_->faults->strike("crash after commit", 0.7)) return event::Failed{process_->crash("commit")};
+    }
+    if (process_->faults->slow()) return {};
+    if (!events_.empty()) {
+      Event event = std::move(events_.front());
+      events_.pop_front();
+      return event;
+    }
+    const int64_t most = random().chance(0.3) ? random().between(1, std::max<int64_t>(max_records, 1)) : max_records;
+    Event event = inner_->poll(most);
+    if (const auto* polled = std::get_if<event::Polled>(&event)) {
+      trace().note("polled", polled->partition.topic, polled->partition.partition, polled->next_offset);
+    } else if (event.index() != 0) {
+      trace().note("event", {}, static_cast<int64_t>(event.index()));
+    }
+    return event;
+  }
+  void wait(Millis /*timeout*/) override {}
+
+ private:
+  Random& random() { return process_->faults->random(); }
+  EventTrace& trace() { return process_->faults->trace(); }
+  Status lost(std::string_view what) {
+    ++process_->recoverable;
+    const std::string message = "simulated: " + std::string(what);
+    return random().chance(0.5) ? Status::abort(message) : Status::retriable(message);
+  }
+  void fail(Status status) { events_.emplace_back(event::Failed{std::move(status)}); }
+  // The call has had its effect; nobody hears of it.
+  void answer_may_be_lost(std::string_view what) {
+    if (!process_->faults->strike("answer lost", 1.0)) return;
+    static_cast<void>(inner_->poll(1));
+    fail(lost(what));
+  }
+
+  const std::shared_ptr<Broker> broker_;
+  const std::shared_ptr<Process> process_;
+  std::unique_ptr<LogClient> inner_;
+  std::deque<Event> events_;  // of ours, before those of `inner_`
+  std::vector<TopicPartition> assigned_;
+  int64_t commit_in_ = 0;  // polls until the commit reaches the log
+  int64_t full_ = 0;       // appends that the queue still refuses
+};
+
+class FaultyLog final : public Log {
+ public:
+  FaultyLog(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process) : broker_(std::move(broker)), process_(std::move(process)) {}
+
+  std::string id() const override { return broker_->log->id(); }
+  std::string uri() const override { return broker_->log->uri(); }
+  Status create_topic(const std::string& name, int32_t partitions) override {
+    WL_RETURN_IF_ERROR(process_->call("create_topic"));
+    return broker_->log->create_topic(name, partitions);
+  }
+  Result<std::vector<TopicInfo>> topics() override {
+    WL_RETURN_IF_ERROR(process_->call("topics"));
+    return broker_->log->topics();
+  }
+  Result<TopicInfo> topic(const std::string& name) override {
+    WL_RETURN_IF_ERROR(process_->call("topic"));
+    return broker_->log->topic(name);
+  }
+  Result<int64_t> append(const TopicPartition& partition, const Records& records) override {
+    WL_RETURN_IF_ERROR(process_->call("log append"));
+    return broker_->log->append(partition, records);
+  }
+  Result<event::Polled> read(const TopicPartition& partition, int64_t offset, int64_t max_bytes, Isolation isolation) override {
+    WL_RETURN_IF_ERROR(process_->call("log read"));
+    return broker_->log->read(partition, offset, max_bytes, isolation);
+  }
+  Result<int64_t> start_offset(const TopicPartition& partition) override {
+    WL_RETURN_IF_ERROR(process_->call("start_offset"));
+    return broker_->log->start_offset(partition);
+  }
+  Result<int64_t> end_offset(const TopicPartition& partition, Isolation isolation) override {
+    WL_RETURN_IF_ERROR(process_->call("end_offset"));
+    return broker_->log->end_offset(partition, isolation);
+  }
+  Status trim(const TopicPartition& partition, int64_t offset) override {
+    WL_RETURN_IF_ERROR(process_->call("trim"));
+    broker_->before_trim(partition);
+    return broker_->log->trim(partition, offset);
+  }
+  Result<Offsets> committed(const std::string& group) override {
+    WL_RETURN_IF_ERROR(process_->call("committed"));
+    return broker_->log->committed(group);
+  }
+  Result<std::unique_ptr<LogClient>> client() override {
+    WL_RETURN_IF_ERROR(process_->call("client"));
+    WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, broker_->log->client());
+    if (broker_->wrap_client) inner = broker_->wrap_client(std::move(inner), *broker_->log);
+    return std::unique_ptr<LogClient>(std::make_unique<FaultyClient>(broker_, process_, std::move(inner)));
+  }
+
+ private:
+  const std::shared_ptr<Broker> broker_;
+  const std::shared_ptr<Process> process_;
+};
+
+}  // namespace
+
+std::shared_ptr<Log> make_faulty_log(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process) {
+  return std::make_shared<FaultyLog>(std::move(broker), std::move(process));
+}
+
+}  // namespace wrackline::simulation

@@ -1,0 +1,113 @@
+// What one seed makes: a job, and the records that it will read. The generator keeps what it meant by each
+// record, so that the oracle never parses anything.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "simulation/random.h"
+#include "wrackline/core/records.h"
+#include "wrackline/core/types.h"
+#include "wrackline/job/plan.h"
+
+namespace wrackline::simulation {
+
+inline constexpr Millis kStartOfTime = 1'700'000'000'000;
+
+// One record as it was meant. Every field of the schema is here.
+struct InputRecord {
+  std::optional<std::string> record_key;
+  std::optional<std::string> value;  // null: a tombstone
+  Millis log_timestamp = 0;
+  Headers headers;
+
+  std::string refused;  // the reason, if reading it must fail; the rest is meaningless then
+  std::optional<std::string> id;
+  std::optional<std::string> k;
+  std::optional<int64_t> n;
+  std::optional<double> x;
+  std::optional<int64_t> i;
+  std::string s;
+  Millis t = 0;
+};
+
+struct FilterJob {
+  std::string column;  // "x", "i" or "s"
+  Compare compare = Compare::kEqual;
+  double number = 0;
+  std::string text;
+};
+
+struct DedupJob {
+  std::vector<std::string> columns;
+  Millis within = 0;
+  std::optional<Millis> allowed_lateness;
+  bool null_group = false;
+};
+
+struct WindowJob {
+  std::vector<std::string> keys;
+  bool null_group = false;
+  Millis size = 0;
+  Millis slide = 0;
+  Millis offset = 0;
+  Millis allowed_lateness = 0;
+  bool emit_late_each = false;
+  bool late_windows_rows = false;
+  std::vector<AggregateSpec> aggregates;
+};
+
+struct JobSpec {
+  std::string name = "job";
+  std::string topic = "in";
+  int32_t partitions = 1;
+  bool timestamp_column = false;  // ts is a timestamp, not int64
+  Millis out_of_orderness = 0;
+  std::optional<Millis> idle_after;
+  bool idle_close = false;
+  bool close_at_end = false;
+  int64_t max_record_bytes = 600;
+  std::optional<FilterJob> filter;
+  std::optional<DedupJob> dedup;
+  std::optional<WindowJob> window;
+  bool write_late = true;
+  bool write_duplicates = true;
+  bool name_dead_letters = true;
+
+  // The lateness that semantics.md 6 gives a dedup.
+  Millis dedup_lateness() const;
+  std::string dead_letter_topic() const { return name_dead_letters ? "dead" : name + ".dead"; }
+  std::string describe() const;
+};
+
+// Weights that one seed has for all of its records.
+struct InputShape {
+  int64_t records = 0;
+  int64_t keys = 1;
+  int64_t ids = 1;
+  Millis step = 1;       // mean time between records
+  Millis disorder = 0;   // typical delay of a record
+  double late = 0;       // share of records that are delayed much more
+  double damaged = 0;
+  double tombstones = 0;
+  double null_keys = 0;
+  double duplicates = 0;
+  double bad_start = 0;  // share of partitions that begin with records that are refused
+  bool large_integers = false;
+};
+
+JobSpec random_job(Random& random);
+// One list per partition, in log order; `order` is the order in which producers send them, as partition numbers.
+struct Input {
+  std::vector<std::vector<InputRecord>> partitions;
+  std::vector<int32_t> order;
+};
+Input random_input(Random& random, const JobSpec& job);
+
+// The same job for the engine.
+std::shared_ptr<const Plan> make_plan(const JobSpec& job);
+
+}  // namespace wrackline::simulation

@@ -1,0 +1,43 @@
+// The deterministic simulation (design.md 4): one worker, log, stores and clock in one thread, under a seeded
+// scheduler that stops, delays, fails and crashes whatever it can, and then lets the job run to its end. The same
+// seed is the same run, exactly.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "simulation/faulty_disk.h"
+#include "simulation/faulty_log.h"
+#include "simulation/job.h"
+
+namespace wrackline::simulation {
+
+struct SimulationOptions {
+  uint64_t seed = 1;
+  std::FILE* trace = nullptr;  // every event in words
+  // Planted bugs, and what they need of the job.
+  std::function<std::unique_ptr<LogClient>(std::unique_ptr<LogClient>, Log&)> wrap_client;
+  std::function<std::unique_ptr<Store>(std::unique_ptr<Store>)> wrap_store;
+  std::function<void(JobSpec&)> change_job;
+};
+
+struct SimulationResult {
+  std::vector<std::string> failures;  // empty: all promises held
+  uint64_t trace_hash = 0;
+  int64_t events = 0;
+  int64_t records = 0;
+  int64_t processes = 0;
+  int64_t crashes = 0;
+  int64_t recoveries = 0;   // within a process
+  int64_t checkpoints = 0;
+  int64_t commits = 0;
+  int64_t replayed = 0;
+  int64_t decisions = 0;
+};
+
+SimulationResult simulate(const SimulationOptions& options);
+
+}  // namespace wrackline::simulation

@@ -1,0 +1,68 @@
+// Seeds of the deterministic simulation. WRACKLINE_SEEDS: how many (200); WRACKLINE_FIRST_SEED: where to start (1);
+// WRACKLINE_TRACE=1: every event of them on stderr.
+#include "simulation/simulation.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+namespace wrackline::simulation {
+namespace {
+
+int64_t from_environment(const char* name, int64_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoll(text, nullptr, 10);
+}
+
+TEST(SimulationTest, EverySeedKeepsThePromises) {
+  const int64_t seeds = from_environment("WRACKLINE_SEEDS", 200);
+  const int64_t first = from_environment("WRACKLINE_FIRST_SEED", 1);
+  const bool trace = from_environment("WRACKLINE_TRACE", 0) != 0;
+  int64_t failed = 0;
+  SimulationResult all;
+  for (int64_t seed = first; seed < first + seeds; ++seed) {
+    const SimulationResult result = simulate({.seed = static_cast<uint64_t>(seed), .trace = trace ? stderr : nullptr});
+    all.records += result.records;
+    all.events += result.events;
+    all.processes += result.processes;
+    all.crashes += result.crashes;
+    all.recoveries += result.recoveries;
+    all.checkpoints += result.checkpoints;
+    all.commits += result.commits;
+    all.replayed += result.replayed;
+    all.decisions += result.decisions;
+    if (result.failures.empty()) continue;
+    std::string text;
+    for (const std::string& failure : result.failures) text += "\n  " + failure;
+    ADD_FAILURE() << "seed " << seed << text << "\n  replay: WRACKLINE_FIRST_SEED=" << seed
+                  << " WRACKLINE_SEEDS=1 WRACKLINE_TRACE=1 test_simulation --gtest_filter=SimulationTest.EverySeedKeepsThePromises";
+    if (++failed >= 10) break;
+  }
+  const auto value = [](int64_t number) { return static_cast<long long>(number); };
+  std::printf("%lld seeds: %lld records, %lld events, %lld processes, %lld crashes, %lld recoveries, %lld checkpoints, %lld commits, %lld rows replayed, "
+              "%lld decisions\n",
+              value(seeds), value(all.records), value(all.events), value(all.processes), value(all.crashes), value(all.recoveries),
+              value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions));
+  // A simulation in which nothing happens shows nothing.
+  if (seeds >= 100) {
+    EXPECT_GT(all.crashes, seeds / 4);
+    EXPECT_GT(all.recoveries, seeds / 4);
+    EXPECT_GT(all.replayed, seeds);
+    EXPECT_GT(all.decisions, seeds / 4);
+  }
+}
+
+TEST(SimulationTest, TheSameSeedIsTheSameRun) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const SimulationResult once = simulate({.seed = seed});
+    const SimulationResult again = simulate({.seed = seed});
+    EXPECT_EQ(once.trace_hash, again.trace_hash) << "seed " << seed;
+    EXPECT_EQ(once.events, again.events) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace wrackline::simulation

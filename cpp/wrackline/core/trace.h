@@ -26,10 +26,12 @@ struct TraceRecord {
   std::string step;                     // that decided the fate
 };
 
+// What the source says of a record comes first; later stations may decide another fate for it, each once.
 class TraceSink {
  public:
   virtual ~TraceSink() = default;
   virtual void trace(TraceRecord record) = 0;
+  virtual void fate(int32_t partition, int64_t offset, Fate fate, std::string_view step) = 0;
 };
 
 }  // namespace wrackline

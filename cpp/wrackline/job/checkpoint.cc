@@ -54,7 +54,7 @@ class Checkpointer::Sink final : public FreezeSink {
 Checkpointer::Checkpointer(std::unique_ptr<Store> store, Failpoints* failpoints)
     : store_(std::move(store)), failpoints_(failpoints) {}
 
-Status Checkpointer::freeze(CheckpointSeal seal, const std::vector<Step*>& steps) {
+Status Checkpointer::freeze(const CheckpointSeal& seal, const std::vector<Step*>& steps) {
   WL_CHECK(!writing_ && durable_.empty());
   Sink sink(units_, seal.id);
   for (Step* step : steps) {

@@ -46,7 +46,7 @@ class Checkpointer {
   const std::string& durable() const { return durable_; }
 
   // Freezes `steps` (in plan order) and starts to write. REQUIRES: !writing() and durable().empty().
-  Status freeze(CheckpointSeal seal, const std::vector<Step*>& steps);
+  Status freeze(const CheckpointSeal& seal, const std::vector<Step*>& steps);
   // Looks whether the write has ended. A failed write is logged and given back to `steps`, it is no error.
   Status poll(const std::vector<Step*>& steps);
   // The commit that named durable() is known to be committed: older files go.

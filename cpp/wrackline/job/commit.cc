@@ -4,12 +4,14 @@
 #include "wrackline/core/logging.h"
 #include "wrackline/job/task_slot.h"
 #include "wrackline/job/worker.h"
+#include "wrackline/time/duration.h"
 
 namespace wrackline {
 namespace {
 
 // A journal row and the marker of its transaction: a commit moves the journal on by at least this.
 constexpr int64_t kOffsetsPerCommit = 2;
+constexpr int64_t kLateLineUs = 60'000'000;
 
 }  // namespace
 
@@ -85,7 +87,7 @@ Status Worker::freeze(TaskSlot& slot) {
       .time_state = slot.task->save_time(),
   };
   for (const Step* step : slot.task->steps()) seal.fingerprints.emplace_back(step->name(), step->fingerprint());
-  WL_RETURN_IF_ERROR(slot.checkpointer->freeze(std::move(seal), slot.task->steps()));
+  WL_RETURN_IF_ERROR(slot.checkpointer->freeze(seal, slot.task->steps()));
   ++stats_.checkpoints;
   stats_.longest_freeze_us = std::max(stats_.longest_freeze_us, env_.clock->steady_us() - before);
   return {};
@@ -180,12 +182,40 @@ Status Worker::on_committed() {
     failures_ = 0;
   }
   last_commit_us_ = env_.clock->steady_us();
+  say_late(last_commit_us_);
   rows_since_commit_ = 0;
   commit_requested_ = false;
   phase_ = ending_ ? Phase::kDone : Phase::kRunning;
   pause_inputs(false);
   if (phase_ == Phase::kDone && client_) client_.reset();
   return {};
+}
+
+// One line a minute about records far behind W; at the end, what nobody reads.
+void Worker::say_late(int64_t now_us) {
+  int64_t warnings = 0;
+  for (const auto& slot : tasks_) warnings += slot->task->late_warnings();
+  if (warnings > late_warnings_said_ && (now_us - late_said_us_ >= kLateLineUs || ending_)) {
+    log_line(LogLevel::kWarning, "job " + plan_->job() + ": " + std::to_string(warnings) + " records came more than " +
+                                     format_duration(plan_->source().watermark.warn_late) + " behind the watermark (warn_late); nothing is dropped for it");
+    late_warnings_said_ = warnings;
+    late_said_us_ = now_us;
+  }
+  if (!ending_) return;
+  for (const StreamRef stream : plan_->late_streams()) {
+    const bool written = std::any_of(plan_->sinks().begin(), plan_->sinks().end(), [&](const SinkSpec& sink) {
+      return std::find(sink.streams.begin(), sink.streams.end(), stream) != sink.streams.end();
+    });
+    if (written) continue;
+    int64_t late = 0;
+    for (const auto& slot : tasks_) {
+      for (const LedgerEntry& entry : slot->task->ledger()) late += entry.step == plan_->node(stream.node).name ? entry.counts.late : 0;
+    }
+    if (late > 0) {
+      log_line(LogLevel::kWarning, "job " + plan_->job() + ": " + std::to_string(late) + " late rows of step '" + plan_->node(stream.node).name +
+                                       "' were counted, but nobody writes them: job.late.write(\"topic\")");
+    }
+  }
 }
 
 }  // namespace wrackline

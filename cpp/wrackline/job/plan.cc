@@ -366,7 +366,8 @@ std::string Plan::describe() const {
               " offset=" + format_duration(window->offset) + " allowed_lateness=" + format_duration(window->allowed_lateness) +
               (window->emit_late_each ? " emit_late=each" : "") + (window->late_windows_rows ? " late=windows" : "");
       for (const AggregateSpec& aggregate : window->aggregates) {
-        text += " " + aggregate.name + "=" + aggregate.function + "(" + aggregate.column + (aggregate.wide ? ", wide" : "") + ")";
+        text.append(" ").append(aggregate.name).append("=").append(aggregate.function);
+        text.append("(").append(aggregate.column).append(aggregate.wide ? ", wide)" : ")");
       }
     }
     text += "\n";

@@ -72,7 +72,6 @@ Status Worker::start_throw_away() {
 
 Status Worker::start() {
   int32_t partitions = 1;
-  std::string log_id = env_.log->id();
   if (!plan_->source().topic.empty()) {
     WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(plan_->source().topic));
     WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
@@ -408,6 +407,7 @@ Status Worker::enter_running() {
                              "with rows that were added, " + kStartOver);
     }
     task.reopen();
+    if (env_.trace) task.set_trace(env_.trace);
     task.suppress_output(false);
     task.start(env_.clock->now());
     slot->at_end = false;

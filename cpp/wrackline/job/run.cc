@@ -88,7 +88,7 @@ class Run::Slot {
 Run::Run() = default;
 Run::~Run() = default;
 
-Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOptions options, RunEnv env) {
+Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env) {
   if (options.commit_interval <= 0) return Status::invalid("commit_interval must be > 0");
   if (options.checkpoint_interval <= 0) return Status::invalid("checkpoint_interval must be > 0");
   if (options.commit_rows < 0) return Status::invalid("commit_rows must be > 0");

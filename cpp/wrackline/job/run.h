@@ -21,7 +21,7 @@ struct RunEnv {
 class Run {
  public:
   // Takes a slot in the state directory, checks the topics and creates those that the job writes.
-  static Result<std::unique_ptr<Run>> open(std::shared_ptr<const Plan> plan, JobOptions options, RunEnv env);
+  static Result<std::unique_ptr<Run>> open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env);
   ~Run();
 
   // Steps the worker until it is done. Calls `tick` about every `tick_ms`; it returns false to stop in order

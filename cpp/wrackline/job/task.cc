@@ -89,6 +89,14 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
     undecoded.push_back(bad.record);
     add_dead_letter(records, bad.record, std::nullopt, plan_->node(Plan::kSource).name, bad.reason, std::move(bad.message));
   }
+  if (trace_) {
+    for (const BadRecord& bad : decoded.bad) {
+      trace_->refused(records->offset(bad.record), records->timestamp(bad.record), Fate::kDeadLettered, plan_->node(Plan::kSource).name);
+    }
+    for (const uint32_t record : decoded.tombstones) {
+      trace_->refused(records->offset(record), records->timestamp(record), Fate::kSkipped, plan_->node(Plan::kSource).name);
+    }
+  }
   read_.dead_lettered += static_cast<int64_t>(decoded.bad.size());
   refused_ += static_cast<int64_t>(decoded.bad.size());
   decoded.batch.schema = schema_;
@@ -118,6 +126,9 @@ Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
 
 Status Task::take(Batch batch, const TimeInput& time) {
   const Millis before = time_.watermark();
+  if (trace_ && !batch.records) {  // bounded rows go by their number
+    for (int64_t row = 0; row < batch.length; ++row) batch.record_of.push_back(static_cast<uint32_t>(offset_ - batch.length + row));
+  }
   const Batch original = batch;  // columns are shared; apply() drops rows of `batch`
   time_.apply(batch, time, [&](int64_t row, std::string_view reason, std::string message) {
     ++refused_;
@@ -128,12 +139,17 @@ Status Task::take(Batch batch, const TimeInput& time) {
     } else {
       add_dead_letter(nullptr, -1, row_as_json(original, row), step, reason, std::move(message));
     }
+    if (trace_) {
+      const Millis arrival = original.records ? original.records->timestamp(original.record_of[static_cast<size_t>(row)]) : kMinusInfinity;
+      trace_->refused(TaskTrace::offset_of(original, row), arrival, Fate::kDeadLettered, step);
+    }
   });
   WL_RETURN_IF_ERROR(time_.stuck());
   if (time_.accepted_any()) on_probation_ = false;
   read_.out += batch.length;
   if (batch.length == 0 && batch.moves.empty()) return {};
   batch.watermark = before;
+  if (trace_) trace_->accepted(batch);
   give({Plan::kSource, Port::kMain}, std::move(batch));
   return std::exchange(emit_status_, Status());
 }
@@ -196,12 +212,14 @@ Status Task::advance() {
     Step& step = *steps_[i];
     if (!step.busy()) {
       if (inboxes_[i].empty()) continue;
+      if (trace_) trace_->taken(static_cast<int>(i) + 2, inboxes_[i].front());
       step.take(std::move(inboxes_[i].front()));
       inboxes_[i].pop_front();
       if (!step.busy()) return {};
     }
     current_ = static_cast<int>(i) + 2;
     WL_RETURN_IF_ERROR(step.advance(*this).with_context("step '" + step.name() + "'"));
+    if (trace_ && !step.busy()) trace_->through(current_);
     WL_RETURN_IF_ERROR(flush_dead_letters());
     return std::exchange(emit_status_, Status());
   }
@@ -212,7 +230,10 @@ void Task::before_commit() {
   for (const auto& step : steps_) step->before_commit();
 }
 
-void Task::emit(Port port, Batch batch) { give({current_, port}, std::move(batch)); }
+void Task::emit(Port port, Batch batch) {
+  if (trace_) trace_->emitted({current_, port}, batch);
+  give({current_, port}, std::move(batch));
+}
 
 void Task::give(StreamRef from, Batch batch) {
   const auto node = static_cast<size_t>(from.node);
@@ -224,14 +245,17 @@ void Task::give(StreamRef from, Batch batch) {
     }
   }
   const std::vector<int>& below = below_[node][index_of(from.port)];
-  for (size_t i = 0; i < below.size(); ++i) {
-    std::deque<Batch>& inbox = inboxes_[static_cast<size_t>(below[i]) - 2];
-    inbox.push_back(i + 1 < below.size() ? batch : std::move(batch));
-  }
+  if (below.empty()) return;
+  const auto inbox_of = [&](int below_node) -> std::deque<Batch>& { return inboxes_[static_cast<size_t>(below_node) - 2]; };
+  for (size_t i = 0; i + 1 < below.size(); ++i) inbox_of(below[i]).push_back(batch);
+  inbox_of(below.back()).push_back(std::move(batch));
 }
 
 void Task::dead_letter(const Batch& batch, int64_t row, std::string_view reason, std::string message) {
   const std::string& step = plan_->node(current_).name;
+  if (trace_ && !batch.record_of.empty()) {
+    trace_->fate(TaskTrace::offset_of(batch, row), Fate::kDeadLettered, step);
+  }
   if (batch.records) {
     add_dead_letter(batch.records, batch.record_of[static_cast<size_t>(row)], std::nullopt, step, reason, std::move(message));
   } else {

@@ -22,6 +22,7 @@
 #include "wrackline/core/trace.h"
 #include "wrackline/job/formats.h"
 #include "wrackline/job/plan.h"
+#include "wrackline/job/task_trace.h"
 #include "wrackline/time/time_stage.h"
 
 namespace wrackline {
@@ -78,6 +79,7 @@ class Task final : private Emitter {
   bool has_decisions() const { return !decisions_.empty() && !on_probation_; }
   int64_t taken() const { return taken_; }
   int64_t refused() const { return refused_; }
+  int64_t late_warnings() const { return time_.late_warnings(); }  // records more than warn_late behind W
   uint64_t rows_hash() const { return rows_hash_; }
   Ledger ledger() const;
   int64_t state_bytes() const;
@@ -91,7 +93,7 @@ class Task final : private Emitter {
   Status restore_time(std::string_view bytes);
   void restore_ledger(const Ledger& ledger);
 
-  void set_trace(TraceSink* trace) { trace_ = trace; }
+  void set_trace(TraceSink* sink) { trace_ = std::make_unique<TaskTrace>(*plan_, input_.partition, sink); }
 
  private:
   Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, SchemaPtr schema,
@@ -144,7 +146,7 @@ class Task final : private Emitter {
   bool on_probation_ = true;
   bool suppressed_ = false;
   bool ended_ = false;
-  TraceSink* trace_ = nullptr;
+  std::unique_ptr<TaskTrace> trace_;  // null: off
 };
 
 }  // namespace wrackline

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -146,6 +147,7 @@ class Worker {
   Result<Progress> prepare_commit();
   Result<Progress> send_commit();
   Status on_committed();
+  void say_late(int64_t now_us);
 
   std::shared_ptr<const Plan> plan_;
   JobOptions options_;
@@ -169,6 +171,8 @@ class Worker {
   int64_t retry_at_us_ = 0;
   int64_t failures_ = 0;             // recoveries in a row: without a commit or a good while between
   bool fresh_done_ = false;          // options_.fresh holds for the first start, not for recoveries
+  int64_t late_warnings_said_ = 0;
+  int64_t late_said_us_ = std::numeric_limits<int64_t>::min() / 2;
   size_t next_task_ = 0;             // where a round over tasks goes on
   WorkerStats stats_;
 };

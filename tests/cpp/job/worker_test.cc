@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "job/fixture.h"
+#include "wrackline/core/logging.h"
 #include "wrackline/job/memory_stores.h"
 
 namespace wrackline {
@@ -130,6 +131,58 @@ TEST_F(WorkerTest, UnknownTopicNamesTheNearest) {
   const Status status = run(plan);
   EXPECT_EQ(status.code(), Code::kNotFound);
   EXPECT_NE(status.message().find("readings"), std::string::npos) << status.message();
+}
+
+TEST_F(WorkerTest, TraceSaysWhatBecameOfEachRecordAndWhoMovedTheWatermark) {
+  struct Traces final : TraceSink {
+    void trace(TraceRecord record) override { records[record.offset] = std::move(record); }
+    void fate(int32_t, int64_t offset, Fate fate, std::string_view step) override {
+      records[offset].fate = fate;
+      records[offset].step = step;
+    }
+    std::map<int64_t, TraceRecord> records;
+  } traces;
+  auto plan = std::make_shared<Plan>("meters");
+  const StreamRef read = *plan->read(reading_source());
+  const StreamRef positive = *plan->filter(read, {.column = "value", .compare = Compare::kGreater, .value = 0.0}, "");
+  const StreamRef fresh = *plan->dedup(positive, {.columns = {"id"}, .within = 100}, "");
+  ASSERT_TRUE(plan->window(fresh, counting(10), true, "").ok());
+  ASSERT_TRUE(plan->finish().ok());
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", -2, 15), "{broken", reading("a", "m", 1, 2), reading("c", "m", 4, 3),
+                                reading("d", "m", 4, -7), reading("e", "m", 4, 16)});
+  struct Ignore final : RowTap {
+    void rows(int, const Batch&) override {}
+  } tap;
+  WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .tap = &tap, .trace = &traces};
+  Worker worker(plan, {.until_now = true}, env);
+  ASSERT_TRUE(run_to_end(worker, *clock).ok());
+  ASSERT_EQ(traces.records.size(), 7);
+  const std::vector<std::pair<Fate, std::string>> expected = {{Fate::kAccepted, "read"},      {Fate::kFiltered, "filter"}, {Fate::kDeadLettered, "read"},
+                                                              {Fate::kDuplicate, "dedup"},    {Fate::kLate, "window"},     {Fate::kDeadLettered, "read"},
+                                                              {Fate::kAccepted, "read"}};
+  for (int64_t i = 0; i < 7; ++i) {
+    EXPECT_EQ(traces.records[i].fate, expected[static_cast<size_t>(i)].first) << i;
+    EXPECT_EQ(traces.records[i].step, expected[static_cast<size_t>(i)].second) << i;
+  }
+  EXPECT_EQ(traces.records[1].watermark, 1);
+  EXPECT_EQ(traces.records[1].set_by_offset, 0);
+  EXPECT_EQ(traces.records[4].watermark, 15);     // judged by the filtered record's time
+  EXPECT_EQ(traces.records[4].set_by_offset, 1);
+  EXPECT_EQ(traces.records[0].set_by_offset, -1);
+}
+
+TEST_F(WorkerTest, LateRowsThatNobodyWritesAreSaidAtTheEnd) {
+  std::vector<std::string> lines;
+  set_log_hook([&](LogLevel, std::string_view line) { lines.emplace_back(line); });
+  auto plan = std::make_shared<Plan>("meters");
+  const StreamRef read = *plan->read(reading_source());
+  ASSERT_TRUE(plan->window(read, counting(10), true, "per_meter").ok());
+  ASSERT_TRUE(plan->finish().ok());
+  append_all(*log, "readings", {reading("a", "m", 1, 25), reading("b", "m", 2, 3)});
+  ASSERT_TRUE(run(plan).ok());
+  set_log_hook(nullptr);
+  ASSERT_EQ(lines.size(), 1);
+  EXPECT_NE(lines[0].find("1 late rows of step 'per_meter'"), std::string::npos) << lines[0];
 }
 
 TEST_F(WorkerTest, MemoryLimitNamesTheStep) {

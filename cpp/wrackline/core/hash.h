@@ -22,6 +22,9 @@ inline uint64_t hash64(std::string_view bytes, uint64_t seed = 0) {
 }
 inline Hash128 hash128(std::string_view bytes) { return hash128(bytes.data(), bytes.size()); }
 
+// hashes[i] = hash64 of bytes[offsets[rows[i]] .. offsets[rows[i] + 1]), without a call for each.
+void hash64_each(const char* bytes, const int32_t* offsets, const uint32_t* rows, size_t count, uint64_t* hashes);
+
 // One round of mixing, for small integers that become part of a hash.
 constexpr uint64_t mix64(uint64_t value) {
   value ^= value >> 30;

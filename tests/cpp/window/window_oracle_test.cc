@@ -1,0 +1,332 @@
+// Random streams against the oracle: whatever the window, lateness, disorder, batch cuts, commits and restores.
+#include "window/window_oracle.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "step_harness.h"
+
+namespace wrackline::testing {
+namespace {
+
+SchemaPtr input_schema() {
+  return std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kString, true},
+                                                           {"n", Type::kInt64, true},
+                                                           {"x", Type::kFloat64, true},
+                                                           {"s", Type::kString, true},
+                                                           {"i", Type::kInt64, false},
+                                                           {"on", Type::kBool, false}});
+}
+
+struct Item {
+  enum Kind { kRecord, kMove, kCommit } kind = kRecord;
+  Record record;
+  Millis watermark = 0;
+};
+
+struct Stream {
+  WindowSpec spec;
+  std::vector<Item> items;
+};
+
+Row row_of(const Record& record) {
+  Row row;
+  row.push_back(record.key ? Scalar(*record.key) : Scalar());
+  row.push_back(record.n ? Scalar(*record.n) : Scalar());
+  row.push_back(record.x ? Scalar(*record.x) : Scalar());
+  row.push_back(record.s ? Scalar(*record.s) : Scalar());
+  row.push_back(static_cast<int64_t>(record.index));
+  row.push_back(record.index % 3 == 0);
+  return row;
+}
+
+Stream random_stream(std::mt19937_64& random) {
+  const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
+  Stream stream;
+  WindowSpec& spec = stream.spec;
+  spec.key_columns = {"k"};
+  spec.slide = 1 + below(12);
+  spec.size = below(2) ? spec.slide : spec.slide + below(20);
+  spec.offset = below(2 * spec.slide - 1) - (spec.slide - 1);
+  spec.allowed_lateness = below(3) == 0 ? 0 : below(30);
+  spec.emit_late_each = below(2) == 0;
+  spec.late_windows_rows = below(2) == 0;
+  spec.aggregates = {{"rows", "count", ""},    {"n_count", "count", "n"}, {"n_sum", "sum", "n"},   {"n_wide", "sum", "n", true},
+                     {"n_mean", "mean", "n"},  {"n_min", "min", "n"},     {"n_max", "max", "n"},   {"x_sum", "sum", "x"},
+                     {"x_mean", "mean", "x"},  {"x_min", "min", "x"},     {"x_max", "max", "x"},   {"x_var", "var", "x"},
+                     {"x_std", "std", "x"},    {"s_min", "min", "s"},     {"s_max", "max", "s"},   {"s_first", "first", "s"},
+                     {"s_last", "last", "s"},  {"n_first", "first", "n"}, {"n_last", "last", "n"}, {"i_list", "collect", "i"},
+                     {"s_list", "collect", "s"}, {"n_unique", "n_unique", "n"}, {"s_unique", "n_unique", "s"}, {"x_unique", "n_unique", "x"},
+                     {"on_sum", "sum", "on"}};
+  const Millis bound = below(15);
+  const int64_t keys = 1 + below(6);
+  Millis now = below(200) - 100;
+  Millis watermark = kMinusInfinity;
+  Millis largest = kMinusInfinity;
+  const int64_t count = 60 + below(200);
+  for (int64_t i = 0; i < count; ++i) {
+    now += below(20) == 0 ? below(200) : below(3);
+    Record record;
+    record.index = static_cast<size_t>(i);
+    record.time = now - below(below(4) == 0 ? 40 : 1 + bound);
+    const int64_t key = below(keys);
+    if (below(30) != 0) record.key = key % 2 ? "k" + std::to_string(key) : std::string("a key longer than sixteen bytes ") + std::to_string(key);
+    if (below(4) != 0) record.n = below(40) == 0 ? (int64_t{1} << 61) - below(5) : below(21) - 10;
+    if (below(4) != 0) {
+      record.x = static_cast<double>(below(2001) - 1000) / 7.0 * (below(10) == 0 ? 1e12 : 1.0);
+      if (below(60) == 0) record.x = std::numeric_limits<double>::quiet_NaN();
+    }
+    if (below(4) != 0) record.s = std::string(static_cast<size_t>(below(25)), static_cast<char>('a' + below(4)));
+    stream.items.push_back({Item::kRecord, record, 0});
+    largest = std::max(largest, record.time);
+    if (largest - bound > watermark && below(10) != 0) {
+      watermark = largest - bound;
+      stream.items.push_back({Item::kMove, {}, watermark});
+    }
+    if (below(25) == 0) stream.items.push_back({Item::kCommit, {}, 0});
+  }
+  if (below(2)) stream.items.push_back({Item::kMove, {}, kPlusInfinity});
+  stream.items.push_back({Item::kCommit, {}, 0});
+  return stream;
+}
+
+struct Answer {
+  CollectingEmitter out;
+  StepCounts counts;
+};
+
+// cut_every 0: batches end only at commits.
+Answer run(const Stream& stream, uint64_t seed, int cut_every, bool restore) {
+  std::mt19937_64 random(seed);
+  const SchemaPtr schema = input_schema();
+  std::unique_ptr<Step> step = make_window_step("w", stream.spec, schema).value();
+  Checkpoint checkpoint;
+  BatchMaker maker(schema);
+  Answer result;
+  for (const Item& item : stream.items) {
+    switch (item.kind) {
+      case Item::kRecord: maker.add(item.record.time, row_of(item.record)); break;
+      case Item::kMove: maker.move(item.watermark); break;
+      case Item::kCommit:
+        push(*step, maker.take(), result.out);
+        commit(*step, result.out);
+        if (restore && random() % 2) {
+          if (random() % 4 == 0) step->changes_lost();
+          checkpoint.take(*step);
+          if (random() % 2) {
+            step = make_window_step("w", stream.spec, schema).value();
+            checkpoint.restore(*step);
+          }
+        }
+        continue;
+    }
+    if (cut_every > 0 && random() % static_cast<uint64_t>(cut_every) == 0) push(*step, maker.take(), result.out);
+  }
+  result.counts = step->counts();
+  return result;
+}
+
+template <typename T, typename F>
+std::vector<T> values_of(const std::vector<Record>& records, F f) {
+  std::vector<T> values;
+  for (const Record& record : records) {
+    if (const std::optional<T> value = f(record)) values.push_back(*value);
+  }
+  return values;
+}
+
+#define EXPECT_SCALAR(expected, got) EXPECT_TRUE(same((expected), (got))) << "column " << #got
+
+void check_floats(const std::vector<double>& x, const Scalar& sum, const Scalar& mean, const Scalar& low,
+                  const Scalar& high, const Scalar& var, const Scalar& std) {
+  if (x.empty()) {
+    EXPECT_SCALAR(Scalar(0.0), sum);
+    for (const Scalar& other : {mean, low, high, var, std}) EXPECT_SCALAR(Scalar(), other);
+    return;
+  }
+  Quad exact = 0;
+  double size = 0;
+  bool nan = false;
+  std::vector<double> numbers;
+  for (const double value : x) {
+    nan = nan || std::isnan(value);
+    if (!std::isnan(value)) numbers.push_back(value);
+    exact += value;
+    size += std::fabs(value);
+  }
+  const auto n = static_cast<double>(x.size());
+  const double got_sum = std::get<double>(sum);
+  const double got_mean = std::get<double>(mean);
+  if (nan) {
+    EXPECT_TRUE(std::isnan(got_sum) && std::isnan(got_mean));
+    if (x.size() > 1) {
+      EXPECT_TRUE(std::isnan(std::get<double>(var)) && std::isnan(std::get<double>(std)));
+    }
+  } else {
+    const auto right = static_cast<double>(exact);
+    EXPECT_LE(std::fabs(got_sum - right), ulp(right) + n * 0x1p-100 * size);
+    const auto right_mean = static_cast<double>(exact / static_cast<Quad>(n));
+    EXPECT_LE(std::fabs(got_mean - right_mean), 3 * ulp(right_mean) + 0x1p-100 * size);
+  }
+  if (numbers.empty()) {
+    EXPECT_TRUE(std::isnan(std::get<double>(low)) && std::isnan(std::get<double>(high)));
+  } else {
+    EXPECT_EQ(*std::min_element(numbers.begin(), numbers.end()), std::get<double>(low));
+    EXPECT_EQ(*std::max_element(numbers.begin(), numbers.end()), std::get<double>(high));
+  }
+  if (x.size() < 2) {
+    EXPECT_SCALAR(Scalar(), var);
+    EXPECT_SCALAR(Scalar(), std);
+  } else if (!nan) {
+    const Quad quad_mean = exact / static_cast<Quad>(n);
+    Quad squares = 0;
+    for (const double value : x) squares += (value - quad_mean) * (value - quad_mean);
+    const auto right = static_cast<double>(squares / static_cast<Quad>(n - 1));
+    EXPECT_NEAR(right, std::get<double>(var), 1e-9 * right);
+    EXPECT_NEAR(std::sqrt(right), std::get<double>(std), 1e-9 * std::sqrt(right));
+  }
+}
+
+void check_texts(const std::vector<Record>& by_time, const Row& row, size_t low, size_t high, size_t first, size_t last,
+                 size_t list, size_t unique) {
+  const auto s = values_of<std::string>(by_time, [](const Record& r) { return r.s; });
+  if (s.empty()) {
+    for (const size_t column : {low, high, first, last}) EXPECT_SCALAR(Scalar(), row[column]);
+  } else {
+    EXPECT_SCALAR(Scalar(*std::min_element(s.begin(), s.end())), row[low]);
+    EXPECT_SCALAR(Scalar(*std::max_element(s.begin(), s.end())), row[high]);
+    EXPECT_SCALAR(Scalar(s.front()), row[first]);
+    EXPECT_SCALAR(Scalar(s.back()), row[last]);
+  }
+  std::string text = "[";
+  for (size_t i = 0; i < s.size(); ++i) text += (i ? "," : "") + s[i];
+  EXPECT_SCALAR(Scalar(text + "]"), row[list]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(std::set<std::string>(s.begin(), s.end()).size())), row[unique]);
+}
+
+// `row`: k, window_start, window_end, revision, pane, then the aggregates of random_stream.
+void check_pane(const OraclePane& pane, const Row& row) {
+  EXPECT_SCALAR(Scalar(pane.key), row[0]);
+  EXPECT_SCALAR(Scalar(Timestamp{pane.start}), row[1]);
+  EXPECT_SCALAR(Scalar(Timestamp{pane.end}), row[2]);
+  EXPECT_SCALAR(Scalar(pane.revision), row[3]);
+  EXPECT_SCALAR(Scalar(std::string(pane.late ? "late" : "on_time")), row[4]);
+  std::vector<Record> by_time = pane.records;
+  std::stable_sort(by_time.begin(), by_time.end(), [](const Record& a, const Record& b) { return a.time < b.time; });
+  std::string list;
+  int64_t on = 0;
+  for (const Record& record : by_time) {
+    list += (list.empty() ? "[" : ",") + std::to_string(record.index);
+    on += record.index % 3 == 0;
+  }
+  const auto n = values_of<int64_t>(by_time, [](const Record& r) { return r.n; });
+  __int128 sum = 0;
+  for (const int64_t value : n) sum += value;
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(pane.records.size())), row[5]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(n.size())), row[6]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(sum)), row[7]);
+  EXPECT_SCALAR(Scalar(std::to_string(static_cast<int64_t>(sum))), row[8]);
+  if (n.empty()) {
+    for (const size_t column : {9, 10, 11, 22, 23}) EXPECT_SCALAR(Scalar(), row[column]);
+  } else {
+    const auto mean = static_cast<double>(static_cast<Quad>(sum) / static_cast<Quad>(n.size()));
+    EXPECT_LE(std::fabs(std::get<double>(row[9]) - mean), 3 * ulp(mean));
+    EXPECT_SCALAR(Scalar(*std::min_element(n.begin(), n.end())), row[10]);
+    EXPECT_SCALAR(Scalar(*std::max_element(n.begin(), n.end())), row[11]);
+    EXPECT_SCALAR(Scalar(n.front()), row[22]);
+    EXPECT_SCALAR(Scalar(n.back()), row[23]);
+  }
+  const auto x = values_of<double>(pane.records, [](const Record& r) { return r.x; });
+  check_floats(x, row[12], row[13], row[14], row[15], row[16], row[17]);
+  check_texts(by_time, row, 18, 19, 20, 21, 25, 27);
+  EXPECT_SCALAR(Scalar(list + "]"), row[24]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(std::set<int64_t>(n.begin(), n.end()).size())), row[26]);
+  std::set<std::string> distinct;
+  for (const double value : x) distinct.insert(std::isnan(value) ? "nan" : std::to_string(std::bit_cast<int64_t>(value)));
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(distinct.size())), row[28]);
+  EXPECT_SCALAR(Scalar(on), row[29]);
+}
+
+void expect_same_rows(const std::vector<Output>& expected, const std::vector<Output>& got) {
+  ASSERT_EQ(expected.size(), got.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(expected[i].event_time, got[i].event_time);
+    EXPECT_EQ(expected[i].watermark, got[i].watermark);
+    ASSERT_EQ(expected[i].row.size(), got[i].row.size());
+    for (size_t column = 0; column < got[i].row.size(); ++column) {
+      EXPECT_TRUE(same(expected[i].row[column], got[i].row[column])) << "row " << i << ", column " << column;
+    }
+  }
+}
+
+// Sums near 2^63 are for the overflow tests: here they must fit.
+bool fits(const std::vector<OraclePane>& panes) {
+  for (const OraclePane& pane : panes) {
+    __int128 sum = 0;
+    for (const Record& record : pane.records) sum += record.n.value_or(0);
+    if (sum > std::numeric_limits<int64_t>::max()) return false;
+  }
+  return true;
+}
+
+TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
+  const uint64_t first_seed = 20260101;
+  int checked = 0;
+  for (uint64_t seed = first_seed; seed < first_seed + 300; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    const Stream stream = random_stream(random);
+    WindowOracle oracle(stream.spec);
+    for (const Item& item : stream.items) {
+      if (item.kind == Item::kRecord) {
+        oracle.record(item.record);
+      } else if (item.kind == Item::kMove) {
+        oracle.move(item.watermark);
+      } else {
+        oracle.commit();
+      }
+    }
+    if (!fits(oracle.panes)) continue;
+    ++checked;
+    const Answer whole = run(stream, seed, 0, false);
+    ASSERT_EQ(oracle.panes.size(), whole.out.main.size());
+    EXPECT_TRUE(oracle.counts_now() == whole.counts);
+    // Panes of one key come in the oracle's order.
+    std::map<std::string, std::vector<const OraclePane*>> expected;
+    for (const OraclePane& pane : oracle.panes) expected[pane.key].push_back(&pane);
+    std::map<std::string, size_t> taken;
+    for (const Output& output : whole.out.main) {
+      const auto& key = std::get<std::string>(output.row[0]);
+      ASSERT_LT(taken[key], expected[key].size());
+      const OraclePane& pane = *expected[key][taken[key]++];
+      EXPECT_EQ(pane.end - 1, output.event_time);
+      EXPECT_GE(output.event_time, output.watermark) << "a result row is behind the watermark below";
+      check_pane(pane, output.row);
+      if (::testing::Test::HasFailure()) FAIL() << "window " << pane.start << ".." << pane.end << " of " << key;
+    }
+    ASSERT_EQ(oracle.late.size(), whole.out.late.size());
+    for (size_t i = 0; i < oracle.late.size(); ++i) {
+      const Row& row = whole.out.late[i].row;
+      const OracleLate got{static_cast<size_t>(std::get<int64_t>(row[4])), std::get<int64_t>(row[6]),
+                           std::get<Timestamp>(row[7]).millis, std::get<Timestamp>(row[9]).millis};
+      EXPECT_EQ(oracle.late[i], got) << "late row " << i;
+      EXPECT_SCALAR(Scalar(Timestamp{got.end - stream.spec.size}), row[8]);
+      EXPECT_SCALAR(Scalar(std::string("window")), row[10]);
+      EXPECT_SCALAR(Scalar(std::string("w")), row[11]);
+    }
+    // However the stream is cut, and whatever restarts, nothing else comes out.
+    for (const int cut_every : {1, 7}) {
+      const Answer other = run(stream, seed, cut_every, true);
+      expect_same_rows(whole.out.main, other.out.main);
+      expect_same_rows(whole.out.late, other.out.late);
+      EXPECT_EQ(whole.out.moves, other.out.moves);
+      EXPECT_TRUE(whole.counts == other.counts);
+    }
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(checked, 100);
+}
+
+}  // namespace
+}  // namespace wrackline::testing

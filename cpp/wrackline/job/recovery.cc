@@ -96,8 +96,10 @@ Status Worker::start() {
         return Status::invalid("write: topic '" + sink.topic + "' has " + std::to_string(sink_partitions) +
                                " partitions, fewer than the input's " + std::to_string(partitions));
       }
-    } else {
+    } else if (existing.status().code() == Code::kNotFound) {
       WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, partitions));
+    } else {
+      return existing.status();
     }
     TopicSinkSpec spec{.topic = sink.topic,
                        .partitions = sink_partitions,

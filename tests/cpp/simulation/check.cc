@@ -64,7 +64,7 @@ class Checker {
       check_dead(p);
     }
     if (job_.window) check_results();
-    else check_passed();
+    if (!job_.window || job_.write_rows) check_passed(job_.window ? "rows" : "out");
     check_ledger();
     return failures_;
   }
@@ -110,10 +110,14 @@ class Checker {
 
   void expect_partition(int32_t p) {
     const std::vector<InputRecord>& sent = input_.partitions[static_cast<size_t>(p)];
-    const std::vector<Found> in = read(job_.topic, p);
-    if (in.size() != sent.size()) return fail(at(p) + "the input lost records: the simulation is wrong");
     std::vector<Placed> placed;
-    for (size_t i = 0; i < in.size(); ++i) placed.push_back({in[i].offset, &sent[i]});
+    if (job_.bounded) {
+      for (size_t i = 0; i < sent.size(); ++i) placed.push_back({static_cast<int64_t>(i), &sent[i]});
+    } else {
+      const std::vector<Found> in = read(job_.topic, p);
+      if (in.size() != sent.size()) return fail(at(p) + "the input lost records: the simulation is wrong");
+      for (size_t i = 0; i < in.size(); ++i) placed.push_back({in[i].offset, &sent[i]});
+    }
     const auto rows = journal_.find(p);
     expected_[p] = expect(job_, placed, rows == journal_.end() ? std::vector<JournalRow>() : rows->second);
     if (expected_[p].probation) expected_[p].dead.clear();
@@ -121,6 +125,13 @@ class Checker {
 
   void check_journal(int32_t p) {
     const auto found = journal_.find(p);
+    bool ended = false;
+    if (found != journal_.end()) {
+      for (const JournalRow& row : found->second) {
+        for (const Decision& decision : row.decisions) ended = ended || decision.kind == Decision::Kind::kEnded;
+      }
+    }
+    if (ended != job_.ends()) fail(at(p) + (ended ? "the input ended, and must not" : "the input has not ended"));
     if (found == journal_.end()) return;
     int64_t offset = 0;
     for (size_t i = 0; i < found->second.size(); ++i) {
@@ -187,15 +198,21 @@ class Checker {
   }
 
   void check_offsets(int32_t p) {
-    const TopicPartition in{job_.topic, p};
+    const TopicPartition in{job_.bounded ? job_.name + ".journal-0" : job_.topic, p};
     const Result<Offsets> committed = log_.committed(job_.name);
     const Result<int64_t> end = log_.end_offset(in, Isolation::kReadCommitted);
     if (!committed.ok() || !end.ok()) return fail("committed: " + committed.status().to_string());
     const auto found = committed->find(in);
     if (found == committed->end()) return fail(at(p) + "has no committed offset");
-    const int64_t wanted = expected_[p].probation ? 0 : *end;
-    if (found->second.offset != wanted && !(expected_[p].probation && found->second.offset == *end && input_.partitions[static_cast<size_t>(p)].empty())) {
-      fail(at(p) + "offset " + std::to_string(found->second.offset) + " is committed, the end is " + std::to_string(wanted));
+    int64_t at_offset = found->second.offset;
+    int64_t wanted = expected_[p].probation ? 0 : *end;
+    if (job_.bounded) {  // where it stands is in the journal
+      const auto rows = journal_.find(p);
+      at_offset = rows == journal_.end() ? 0 : rows->second.back().offset;
+      if (!expected_[p].probation) wanted = static_cast<int64_t>(input_.partitions[0].size());
+    }
+    if (at_offset != wanted && !(expected_[p].probation && at_offset == *end && input_.partitions[static_cast<size_t>(p)].empty())) {
+      fail(at(p) + "offset " + std::to_string(at_offset) + " is committed, the end is " + std::to_string(wanted));
     }
     const Result<CommitMetadata> metadata = CommitMetadata::decode(found->second.metadata);
     if (!metadata.ok()) return fail(at(p) + metadata.status().to_string());
@@ -232,20 +249,20 @@ class Checker {
   // Rows that are not results keep their record's key, which the generator took from k.
   void check_record_key(int32_t p, const std::string& topic, const Found& found, const Row& row) {
     const Cell& k = row[1].second;
-    const auto* text = std::get_if<std::string>(&k.value);
+    const auto* text = job_.bounded ? nullptr : std::get_if<std::string>(&k.value);
     if (text ? found.key != *text : found.key.has_value()) fail(at(p) + topic + ": a row has another key than its record");
   }
 
-  void check_passed() {
+  void check_passed(const std::string& topic) {
     for (int32_t p = 0; p < job_.partitions; ++p) {
       std::vector<std::string> texts;
-      for (const Found& found : read("out", p)) {
+      for (const Found& found : read(topic, p)) {
         const std::optional<Row> row = found.value ? parse_object(*found.value) : std::nullopt;
-        if (!row) return fail(at(p) + "out: not a row");
-        check_record_key(p, "out", found, *row);
+        if (!row) return fail(at(p) + topic + ": not a row");
+        check_record_key(p, topic, found, *row);
         texts.push_back(to_text(*row));
       }
-      compare_texts(p, "out", texts, expected_[p].passed);  // in the order of their records
+      compare_texts(p, topic, texts, expected_[p].passed);  // in the order of their records
     }
   }
 
@@ -262,6 +279,16 @@ class Checker {
       const std::string offset = header("__streams.errors.offset");
       if (header("wl.job") != job_.name) fail(at(p) + topic + ": wl.job is " + header("wl.job"));
       if (header("__streams.errors.message").empty()) fail(at(p) + topic + ": a letter without a message");
+      if (offset.empty() && header("wl.reason") != "overflow") {  // of a bounded input: the row as JSON
+        const std::optional<Row> row = found.value ? parse_object(*found.value) : std::nullopt;
+        const std::string text = row ? to_text(*row) : "(not a row)";
+        const auto wanted = std::find_if(left.begin(), left.end(), [&](const auto& entry) {
+          return entry.second.reason == header("wl.reason") && entry.second.step == header("wl.step") && to_text(row_of(*entry.second.record)) == text;
+        });
+        if (wanted == left.end()) fail(at(p) + topic + ": a letter that must not be there (or twice), reason " + header("wl.reason") + ": " + text);
+        else left.erase(wanted);
+        continue;
+      }
       if (offset.empty()) {
         ++dead_panes_[p];
         if (header("wl.reason") != "overflow" || header("wl.step") != "window") fail(at(p) + topic + ": a letter without a record, reason " + header("wl.reason"));
@@ -306,7 +333,7 @@ class Checker {
     std::map<std::string, int32_t> partition_of_key;
     std::map<std::string, std::tuple<int64_t, Millis, Millis>> last_on_time;
     const WindowJob& window = *job_.window;
-    for (int32_t p = 0; p < job_.partitions; ++p) {
+    for (int32_t p = 0; p < job_.out_partitions; ++p) {
       for (const Found& found : read("out", p)) {
         const std::optional<Row> parsed = found.value ? parse_object(*found.value) : std::nullopt;
         const size_t keys = window.keys.size();

@@ -55,6 +55,10 @@ struct Process {
     faults->trace().note(what);
     if (faults->strike("crash", 0.5)) return crash(what);
     if (faults->strike("fail")) {
+      if (faults->random().chance(0.1)) {
+        stopped_by_fault = true;
+        return Status::unavailable("simulated: no space left: " + std::string(what));
+      }
       ++recoverable;
       return faults->random().chance(0.5) ? Status::abort("simulated: " + std::string(what))
                                           : Status::retriable("simulated: " + std::string(what));

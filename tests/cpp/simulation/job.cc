@@ -128,6 +128,9 @@ std::string JobSpec::describe() const {
   std::string text = std::to_string(partitions) + " partitions, out_of_orderness " + std::to_string(out_of_orderness);
   if (idle_after) text += ", idle_after " + std::to_string(*idle_after) + (idle_close ? " close" : " hold");
   if (close_at_end) text += ", close";
+  if (bounded) text += std::string(", bounded") + (all_out_of_order ? " all" : "") + (resume_append ? " resume" : "");
+  if (write_rows) text += ", rows written";
+  if (long_strings) text += ", long strings";
   if (filter) text += ", filter " + filter->column;
   if (dedup) text += ", dedup within " + std::to_string(dedup->within) + " lateness " + std::to_string(dedup_lateness());
   if (window) {
@@ -141,6 +144,12 @@ std::string JobSpec::describe() const {
 JobSpec random_job(Random& random) {
   JobSpec job;
   job.partitions = static_cast<int32_t>(random.pick<int64_t>({1, 1, 1, 2, 2, 3}));
+  job.bounded = random.chance(0.15);
+  if (job.bounded) {
+    job.partitions = 1;
+    job.all_out_of_order = random.chance(0.3);
+    job.resume_append = random.chance(0.4);
+  }
   job.timestamp_column = random.chance(0.3);
   job.out_of_orderness = random.pick<Millis>({0, 5, 20, 50, 200});
   if (random.chance(0.5)) job.idle_after = random.pick<Millis>({20, 100, 500});
@@ -179,6 +188,17 @@ JobSpec random_job(Random& random) {
     window.late_windows_rows = random.chance(0.3);
     window.aggregates = random_aggregates(random);
     job.window = window;
+  }
+  job.out_partitions = job.partitions;
+  if (job.window && random.chance(0.3)) job.out_partitions = static_cast<int32_t>(random.between(1, 5));
+  if (!job.window && random.chance(0.3)) job.out_partitions += 1;
+  job.write_rows = job.window && random.chance(0.2);
+  job.long_strings = random.chance(0.02);
+  if (job.long_strings) {
+    job.max_record_bytes = 20'000;
+    job.window.reset();
+    job.out_partitions = job.partitions;
+    job.write_rows = false;
   }
   return job;
 }
@@ -222,6 +242,7 @@ Input random_input(Random& random, const JobSpec& job) {
     if (!random.chance(0.1)) record.i = random.between(-20, 20);
     if (record.i && shape.large_integers && random.chance(0.3)) record.i = (int64_t{1} << 62) + random.between(0, 1000);
     record.s = "s" + std::to_string(random.between(0, 3));
+    if (job.long_strings) record.s += std::string(static_cast<size_t>(random.between(8'000, 14'000)), 's');
     const size_t p = record.k ? static_cast<size_t>(key) % count : 0;
     std::vector<InputRecord>& partition = input.partitions[p];
     if (!partition.empty() && random.chance(shape.duplicates)) {
@@ -232,6 +253,19 @@ Input random_input(Random& random, const JobSpec& job) {
         record.log_timestamp = log_timestamp;
         if (random.chance(0.4)) record.t = std::min<Millis>(record.t + random.between(-40, 40), log_timestamp);
       }
+    }
+    if (job.bounded) {
+      record.value = "";  // not null
+      if (random.chance(shape.tombstones)) {
+        record.value.reset();
+      } else if ((bad_start[p] && partition.size() < 15) || random.chance(shape.damaged)) {
+        record.refused = "timestamp";
+        record.t_null = random.chance(0.5);
+        record.t = 4'102'444'800'000 + random.between(0, 10);
+      }
+      input.order.push_back(0);
+      partition.push_back(std::move(record));
+      continue;
     }
     record.value = document(record, job, random);
     record.record_key = record.k;
@@ -266,19 +300,51 @@ void must(const Status& status) {
 
 }  // namespace
 
+SchemaPtr schema_of(const JobSpec& job) {
+  return std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kString, true},
+                                                           {"k", Type::kString, true},
+                                                           {"n", Type::kInt64, true},
+                                                           {"x", Type::kFloat64, true},
+                                                           {"i", Type::kInt64, true},
+                                                           {"s", Type::kString, false},
+                                                           {"ts", job.timestamp_column ? Type::kTimestamp : Type::kInt64, job.bounded}});
+}
+
+Batch make_rows(const SchemaPtr& schema, const InputRecord& record) {
+  Batch batch;
+  batch.schema = schema;
+  batch.length = 1;
+  const auto text = [&](const std::optional<std::string>& value) {
+    Column column(Type::kString);
+    value ? column.append_string(*value) : column.append_null();
+    batch.columns.push_back(std::make_shared<const Column>(std::move(column)));
+  };
+  const auto whole = [&](const std::optional<int64_t>& value, Type type) {
+    Column column(type);
+    value ? column.append_int64(*value) : column.append_null();
+    batch.columns.push_back(std::make_shared<const Column>(std::move(column)));
+  };
+  text(record.id);
+  text(record.k);
+  whole(record.n, Type::kInt64);
+  Column x(Type::kFloat64);
+  record.x ? x.append_float64(*record.x) : x.append_null();
+  batch.columns.push_back(std::make_shared<const Column>(std::move(x)));
+  whole(record.i, Type::kInt64);
+  text(record.s);
+  whole(record.t_null ? std::nullopt : std::optional(record.t), schema->field(6).type);
+  return batch;
+}
+
 std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
   auto plan = std::make_shared<Plan>(job.name);
   SourceSpec source;
-  source.topic = job.topic;
-  source.schema = std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kString, true},
-                                                                    {"k", Type::kString, true},
-                                                                    {"n", Type::kInt64, true},
-                                                                    {"x", Type::kFloat64, true},
-                                                                    {"i", Type::kInt64, true},
-                                                                    {"s", Type::kString, false},
-                                                                    {"ts", job.timestamp_column ? Type::kTimestamp : Type::kInt64, false}});
+  if (!job.bounded) source.topic = job.topic;
+  source.schema = schema_of(job);
   source.time.column = "ts";
+  source.time.topic = !job.bounded;
   source.watermark.out_of_orderness = job.out_of_orderness;
+  if (job.all_out_of_order) source.watermark.kind = WatermarkKind::kAll;
   source.watermark.idle_after = job.idle_after;
   source.watermark.idle_advance = job.idle_close ? IdleAdvance::kClose : IdleAdvance::kHold;
   if (job.partitions > 1) source.partitioned_by = {"k"};
@@ -297,6 +363,7 @@ std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
     late.push_back({stream.node, Port::kLate});
     if (job.write_duplicates) must(plan->write({.streams = {{stream.node, Port::kDuplicates}}, .topic = "duplicates"}));
   }
+  if (job.write_rows) must(plan->write({.streams = {stream}, .topic = "rows"}));
   if (job.window) {
     const WindowJob& window = *job.window;
     WindowSpec spec;

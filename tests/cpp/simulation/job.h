@@ -32,6 +32,7 @@ struct InputRecord {
   std::optional<int64_t> i;
   std::string s;
   Millis t = 0;
+  bool t_null = false;  // only in rows, where it is the refusal
 };
 
 struct FilterJob {
@@ -69,6 +70,12 @@ struct JobSpec {
   std::optional<Millis> idle_after;
   bool idle_close = false;
   bool close_at_end = false;
+  bool bounded = false;           // typed rows instead of a topic; one partition
+  bool all_out_of_order = false;  // bounded: out_of_orderness="all"
+  bool resume_append = false;     // bounded: windows stay open at the end
+  int32_t out_partitions = 1;     // of the results' topic
+  bool write_rows = false;        // what reaches the window is written, too
+  bool long_strings = false;      // more than the worker holds back before it appends
   int64_t max_record_bytes = 600;
   std::optional<FilterJob> filter;
   std::optional<DedupJob> dedup;
@@ -81,6 +88,8 @@ struct JobSpec {
   Millis dedup_lateness() const;
   std::string dead_letter_topic() const { return name_dead_letters ? "dead" : name + ".dead"; }
   std::string describe() const;
+  // The end of the input is one for the windows, too.
+  bool ends() const { return bounded ? !resume_append : close_at_end; }
 };
 
 // Weights that one seed has for all of its records.
@@ -107,7 +116,9 @@ struct Input {
 };
 Input random_input(Random& random, const JobSpec& job);
 
-// The same job for the engine.
+// The same job for the engine, and typed rows for its bounded input.
 std::shared_ptr<const Plan> make_plan(const JobSpec& job);
+SchemaPtr schema_of(const JobSpec& job);
+Batch make_rows(const SchemaPtr& schema, const InputRecord& record);
 
 }  // namespace wrackline::simulation

@@ -24,14 +24,18 @@ Cell column(const InputRecord& r, const std::string& name) {
   if (name == "x") return cell_of(r.x);
   if (name == "i") return cell_of(r.i);
   if (name == "s") return Cell(r.s);
-  return Cell(r.t);
+  return r.t_null ? Cell() : Cell(r.t);
 }
+
+}  // namespace
 
 Row row_of(const InputRecord& r) {
   Row row;
   for (const char* name : {"id", "k", "n", "x", "i", "s", "ts"}) row.emplace_back(name, column(r, name));
   return row;
 }
+
+namespace {
 
 bool compares(const Cell& cell, const FilterJob& filter) {
   if (cell.is_null()) return false;
@@ -188,7 +192,7 @@ class Oracle {
     out.probation = false;
     ++read.out;
     pass(placed);
-    move_to(std::max(out.watermark, r.t - job_.out_of_orderness));
+    if (!job_.all_out_of_order) move_to(std::max(out.watermark, r.t - job_.out_of_orderness));
   }
 
   void decision(const Decision& decision) {
@@ -236,10 +240,8 @@ class Oracle {
       ++filter.out;
     }
     if (job_.dedup && !dedup(placed, w)) return;
-    if (!job_.window) {
-      out.passed.push_back(to_text(row_of(r)));
-      return;
-    }
+    if (!job_.window || job_.write_rows) out.passed.push_back(to_text(row_of(r)));
+    if (!job_.window) return;
     window(placed, w);
   }
 

@@ -45,7 +45,7 @@ struct ExpectedDead {
 // What a job has to have made of one partition.
 struct Expected {
   std::map<WindowName, std::vector<ExpectedPane>> windows;  // every pane, as under emit_late="each"
-  std::vector<std::string> passed;                          // without a window: rows, in order
+  std::vector<std::string> passed;                          // rows that reach the window, or leave without one, in order
   std::vector<std::string> late;                            // row texts, any order
   std::vector<std::string> duplicates;
   std::map<int64_t, ExpectedDead> dead;                     // by offset
@@ -57,6 +57,9 @@ struct Expected {
   std::vector<std::map<std::string, StepCounts>> ledgers;
   std::vector<Millis> watermarks;
 };
+
+// A record's columns as a sink writes them.
+Row row_of(const InputRecord& record);
 
 // `journal`: the rows of this partition in order; their decisions and commit points are given inputs.
 Expected expect(const JobSpec& job, const std::vector<Placed>& records, const std::vector<JournalRow>& journal);

@@ -151,6 +151,8 @@ TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
                  .change_job = [](JobSpec& job) {
                    job.idle_after = 20;
                    job.idle_close = true;
+                   job.close_at_end = false;
+                   job.bounded = false;
                  }});
 }
 

@@ -6,6 +6,7 @@
 
 #include "simulation/check.h"
 #include "wrackline/job/worker.h"
+#include "wrackline/source/rows.h"
 
 namespace wrackline::simulation {
 namespace {
@@ -59,6 +60,7 @@ class Simulation {
         for (const JournalRow& row : rows) result_.decisions += static_cast<int64_t>(row.decisions.size());
       }
       result_.failures = check(job_, input_, journal_, *broker_->log);
+      check_live_ledger();
     }
     trace_.note("end", result_.failures.empty() ? "" : result_.failures.front());
     result_.trace_hash = trace_.hash();
@@ -75,7 +77,9 @@ class Simulation {
     Result<std::shared_ptr<Log>> log = open_log("memory:", clock_);
     WL_CHECK(log.ok());
     broker_->log = std::move(log).value();
-    WL_CHECK(broker_->log->create_topic(job_.topic, job_.partitions).ok());
+    if (job_.bounded) rows_ = std::make_shared<RowsSource>(schema_of(job_));
+    else WL_CHECK(broker_->log->create_topic(job_.topic, job_.partitions).ok());
+    if (job_.out_partitions != job_.partitions) WL_CHECK(broker_->log->create_topic("out", job_.out_partitions).ok());
     broker_->before_trim = [this](const TopicPartition& partition) { harvest(partition.partition); };
     broker_->wrap_client = options_.wrap_client;
     for (int32_t p = 0; p < job_.partitions; ++p) {
@@ -84,7 +88,7 @@ class Simulation {
       if (options_.wrap_store) disk->store = options_.wrap_store(std::move(disk->store));
       disks_.push_back(std::move(disk));
     }
-    if (transactional_input_) {
+    if (transactional_input_ && !job_.bounded) {
       Result<std::unique_ptr<LogClient>> client = broker_->log->client();
       WL_CHECK(client.ok());
       producer_ = std::move(client).value();
@@ -104,8 +108,9 @@ class Simulation {
     if (choice < 0.70) return step();
     if (choice < 0.80) return pass_time();
     if (choice < 0.95) return send();
-    if (choice < 0.96 && !until_now_) {
+    if (choice < 0.96 && (!last_run_ || random_.chance(0.2))) {
       trace_.note("request_stop");
+      stop_requested_ = true;
       return worker_->request_stop();
     }
     if (faults_->strike("kill", 2.0)) return kill();
@@ -128,8 +133,9 @@ class Simulation {
   // The next records of the input: at once, in a transaction, or in one that is aborted first.
   void send() {
     if (sent_ == input_.order.size()) return;
-    std::map<int32_t, Records> batches;
     const int64_t count = random_.between(1, chunk_);
+    if (rows_) return send_rows(count);
+    std::map<int32_t, Records> batches;
     for (int64_t i = 0; i < count && sent_ < input_.order.size(); ++i) {
       const int32_t p = input_.order[sent_++];
       const InputRecord& record = input_.partitions[static_cast<size_t>(p)][next_record_[p]++];
@@ -153,6 +159,16 @@ class Simulation {
     transaction(true);
   }
 
+  void send_rows(int64_t count) {
+    for (int64_t i = 0; i < count && sent_ < input_.order.size(); ++i) {
+      const InputRecord& record = input_.partitions[0][sent_++];
+      if (record.value) WL_CHECK(rows_->append(make_rows(rows_->schema(), record)).ok());
+      else rows_->append_tombstone();
+    }
+    if (sent_ == input_.order.size()) rows_->close();
+    trace_.note("send rows", {}, static_cast<int64_t>(sent_));
+  }
+
   void start() {
     process_ = std::make_shared<Process>();
     process_->faults = faults_.get();
@@ -164,20 +180,27 @@ class Simulation {
     options.checkpoint_interval = random_.pick<Millis>({1, 20, 100, 1'000});
     options.max_poll_records = random_.pick<int64_t>({1, 3, 16, 64, 4096});
     options.state_dir = "(simulated)";
-    until_now_ = sent_ == input_.order.size() && random_.chance(0.7);
-    options.until_now = until_now_;
-    options.close = until_now_ && job_.close_at_end;
-    if (!until_now_ && random_.chance(0.1)) options.max_rows = random_.between(1, 50);
+    stop_requested_ = false;
+    last_run_ = sent_ == input_.order.size() && random_.chance(0.7);
+    if (!last_run_ && random_.chance(0.1)) options.max_rows = random_.between(1, 50);
+    if (rows_) {
+      options.resume_append = job_.resume_append;
+      if (options.max_rows == 0) last_run_ = true;  // it ends when the rows do
+    } else {
+      options.until_now = last_run_;
+      options.close = last_run_ && job_.close_at_end;
+    }
     WorkerEnv env;
     env.log = make_faulty_log(broker_, process_);
     env.clock = clock_;
+    env.rows = rows_;
     env.failpoints = failpoints_.get();
     env.transactional_id = kTransactionalId;
     env.open_store = [this, process = process_](int32_t partition) -> Result<std::unique_ptr<Store>> {
       WL_RETURN_IF_ERROR(process->call("open_store"));
       return make_faulty_store(disks_[static_cast<size_t>(partition)], process);
     };
-    trace_.note("start", {}, ++result_.processes, until_now_);
+    trace_.note("start", {}, ++result_.processes, last_run_);
     worker_ = std::make_unique<Worker>(plan_, options, std::move(env));
   }
 
@@ -189,7 +212,7 @@ class Simulation {
       if (*progress == Progress::kDone) return done();
       if (*progress == Progress::kIdle) {
         // Nothing happens until time passes.
-        if (until_now_ || random_.chance(0.5)) pass_time();
+        if (last_run_ || random_.chance(0.5)) pass_time();
         return;
       }
     }
@@ -197,17 +220,34 @@ class Simulation {
 
   void done() {
     trace_.note("done", worker_->stats().phase, worker_->stats().commits);
+    live_ledger_ = worker_->ledger();
     drop_worker();
-    if (until_now_ && random_.chance(0.7)) finished_ = true;  // else once more, with nothing left to read
+    const bool at_end = last_run_ && !stop_requested_;
+    if (at_end && random_.chance(0.7)) finished_ = true;  // else once more, with nothing left to read
   }
 
   void ended(const Status& status) {
     trace_.note("ended", status.to_string());
     if (status.code() == Code::kCrashed) return kill();
     // Failing over and over may end a run, after at least a few times.
+    // A bounded input that has ended cannot be run again: all is done, also if nobody heard of it.
+    if (job_.bounded && has_ended() && status.code() == Code::kInvalidArgument &&
+        status.message().find("read to its end by an earlier run") != std::string::npos) {
+      finished_ = true;
+      return drop_worker();
+    }
     const bool gave_up = status.message().starts_with("gave up") && process_->recoverable > 5;
     if (!process_->stopped_by_fault && !gave_up) fail("the worker stopped: " + status.to_string());
     drop_worker();
+  }
+
+  bool has_ended() {
+    harvest_all();
+    const auto rows = journal_.find(0);
+    if (rows == journal_.end()) return false;
+    return std::any_of(rows->second.begin(), rows->second.end(), [](const JournalRow& row) {
+      return std::any_of(row.decisions.begin(), row.decisions.end(), [](const Decision& d) { return d.kind == Decision::Kind::kEnded; });
+    });
   }
 
   void kill() {
@@ -227,6 +267,16 @@ class Simulation {
     worker_.reset();
     failpoints_.reset();
     process_.reset();
+  }
+
+  // What a run said of itself is what it committed.
+  void check_live_ledger() {
+    for (const auto& [partition, rows] : journal_) {
+      const auto found = live_ledger_.find(partition);
+      if (found != live_ledger_.end() && found->second != rows.back().ledger) {
+        fail("partition " + std::to_string(partition) + ": the worker's ledger is not the one in the journal");
+      }
+    }
   }
 
   // Takes over journal rows that are committed.
@@ -268,14 +318,17 @@ class Simulation {
   std::shared_ptr<Broker> broker_;
   std::vector<std::shared_ptr<Disk>> disks_;
   std::unique_ptr<LogClient> producer_;
+  std::shared_ptr<RowsSource> rows_;  // of a bounded input
   size_t sent_ = 0;
   std::map<int32_t, size_t> next_record_;
 
   std::shared_ptr<Process> process_;
   std::unique_ptr<Failpoints> failpoints_;
   std::unique_ptr<Worker> worker_;
-  bool until_now_ = false;
+  bool last_run_ = false;  // it ends at the end of the input
+  bool stop_requested_ = false;
   bool finished_ = false;
+  std::map<int32_t, Ledger> live_ledger_;  // of the last run that ended in order
 
   Journal journal_;
   std::map<int32_t, int64_t> harvested_;

@@ -146,7 +146,7 @@ class Log {
   virtual Result<std::unique_ptr<LogClient>> client() = 0;
 };
 
-// "memory:" (a new one, gone with its last owner), "memory:NAME" (shared in the process), "local:DIR".
+// "memory:" (a new one, gone with its last owner), "memory:NAME" (shared in the process, also gone then), "local:DIR".
 // Opening "local:DIR" for writing aborts every open transaction; Code::kUnavailable names the process that
 // holds it. One handle per path and process: a second call returns the same log.
 Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock> clock);

@@ -152,7 +152,7 @@ TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
                    job.idle_after = 20;
                    job.idle_close = true;
                    job.close_at_end = false;
-                   job.bounded = false;
+                   job.bounded = job.all_out_of_order = false;
                  }});
 }
 

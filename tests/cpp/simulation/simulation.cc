@@ -181,6 +181,7 @@ class Simulation {
     options.max_poll_records = random_.pick<int64_t>({1, 3, 16, 64, 4096});
     options.state_dir = "(simulated)";
     stop_requested_ = false;
+    live_ledger_.clear();
     last_run_ = sent_ == input_.order.size() && random_.chance(0.7);
     if (!last_run_ && random_.chance(0.1)) options.max_rows = random_.between(1, 50);
     if (rows_) {

@@ -187,6 +187,7 @@ class Checker {
           if (c.rows_out != rows_of_[p]) {
             fail(at(p) + "the ledger has " + std::to_string(c.rows_out) + " rows out, the topic " + std::to_string(rows_of_[p]));
           }
+          if (c.panes != c.rows_out + c.panes_dead) fail(at(p) + "firings are neither rows nor dead panes");
           if (c.panes_dead != dead_panes_[p]) {
             fail(at(p) + "the ledger has " + std::to_string(c.panes_dead) + " dead panes, the topic " + std::to_string(dead_panes_[p]));
           }

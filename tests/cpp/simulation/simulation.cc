@@ -58,6 +58,9 @@ class Simulation {
       harvest_all();
       for (const auto& [partition, rows] : journal_) {
         for (const JournalRow& row : rows) result_.decisions += static_cast<int64_t>(row.decisions.size());
+        for (const LedgerEntry& entry : rows.back().ledger) {
+          StepCounts::for_each([&](const char*, auto member) { result_.counts.*member += entry.counts.*member; });
+        }
       }
       result_.failures = check(job_, input_, journal_, *broker_->log);
       check_live_ledger();

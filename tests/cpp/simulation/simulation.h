@@ -12,6 +12,7 @@
 #include "simulation/faulty_disk.h"
 #include "simulation/faulty_log.h"
 #include "simulation/job.h"
+#include "wrackline/core/ledger.h"
 
 namespace wrackline::simulation {
 
@@ -36,6 +37,7 @@ struct SimulationResult {
   int64_t commits = 0;
   int64_t replayed = 0;
   int64_t decisions = 0;
+  StepCounts counts;        // of all steps and partitions, at the end
 };
 
 SimulationResult simulate(const SimulationOptions& options);

@@ -34,6 +34,7 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     all.commits += result.commits;
     all.replayed += result.replayed;
     all.decisions += result.decisions;
+    StepCounts::for_each([&](const char*, auto member) { all.counts.*member += result.counts.*member; });
     if (result.failures.empty()) continue;
     std::string text;
     for (const std::string& failure : result.failures) text += "\n  " + failure;
@@ -46,12 +47,15 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
               "%lld decisions\n",
               value(seeds), value(all.records), value(all.events), value(all.processes), value(all.crashes), value(all.recoveries),
               value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions));
+  StepCounts::for_each([&](const char* name, auto member) { std::printf("%s %lld  ", name, value(all.counts.*member)); });
+  std::printf("\n");
   // A simulation in which nothing happens shows nothing.
   if (seeds >= 100) {
     EXPECT_GT(all.crashes, seeds / 4);
     EXPECT_GT(all.recoveries, seeds / 4);
     EXPECT_GT(all.replayed, seeds);
     EXPECT_GT(all.decisions, seeds / 4);
+    StepCounts::for_each([&](const char* name, auto member) { EXPECT_GT(all.counts.*member, 0) << name; });
   }
 }
 

@@ -162,20 +162,19 @@ void register_plan(py::module_& m) {
              for (const StreamRef stream : plan.get().late_streams()) refs.push_back(from_ref(stream));
              return refs;
            })
-      .def("sink_topics",
+      .def("sinks",
            [](const PlanHandle& plan) {
-             std::vector<std::string> topics;
-             for (const SinkSpec& sink : plan.get().sinks()) topics.push_back(sink.topic);
-             return topics;
-           })
-      .def("written_streams",
-           [](const PlanHandle& plan) {
-             std::vector<Ref> refs;
+             std::vector<std::pair<std::string, std::vector<Ref>>> sinks;
              for (const SinkSpec& sink : plan.get().sinks()) {
+               std::vector<Ref> refs;
                for (const StreamRef stream : sink.streams) refs.push_back(from_ref(stream));
+               sinks.emplace_back(sink.topic, std::move(refs));
              }
-             return refs;
+             return sinks;
            })
+      .def(
+          "input_of", [](const PlanHandle& plan, int node) { return from_ref(plan.get().node(node).input); },
+          py::arg("node"))
       .def("describe", [](const PlanHandle& plan) { return plan.get().describe(); })
       .def("hash", [](const PlanHandle& plan) { return plan.get().hash(); });
 }

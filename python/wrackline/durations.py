@@ -58,7 +58,7 @@ def to_time(value: object, name: str) -> int:
     if isinstance(value, str):
         millis = _core.parse_time(value)
         if millis is None:
-            raise InvalidJobError(f'{name}: "{value}" is no ISO 8601 time, such as "2024-02-29T12:00:00Z"')
+            raise InvalidJobError(f'{name}: {value!r} is no ISO 8601 time, such as "2024-02-29T12:00:00Z"')
         return millis
     if isinstance(value, int) and not isinstance(value, bool):
         if not _NEGATIVE_INFINITY < value < _POSITIVE_INFINITY:
@@ -70,6 +70,7 @@ def to_time(value: object, name: str) -> int:
 
 
 def format_duration(millis: int) -> str:
+    """The text that to_millis reads back: "1h30m"."""
     return _core.format_duration(millis)
 
 

@@ -64,6 +64,7 @@ class Job:
         self._late_sinks: list[tuple[LateOfJob, str, bool, bool]] = []
         self._dead_sinks: list[tuple[Ref, str]] = []
         self._running: _core.Run | None = None
+        self._lines: list[tuple[str, str, str]] = []  # for repr: step, what it does, of which stream
         self._options: dict[str, Any] = {
             "commit_interval": _positive("commit_interval", to_millis(commit_interval, "commit_interval")),
             "commit_rows": 0 if commit_rows is None else _positive("commit_rows", commit_rows),
@@ -146,7 +147,17 @@ class Job:
         )
         self._bounded, self._topic, self._schema_paths = bounded, topic, columns.paths()
         self._source = Stream(self, ref, self._plan.step_name(ref[0]), "read")
+        bound_text = repr(watermark) if watermark is not None else f"out_of_orderness={out_of_orderness or 'all'!r}"
+        self._note(ref, f'{f"topic {topic!r}" if topic else repr(bounded)}, time="{time}", {bound_text}', None)
         return self._source
+
+    def _note(self, ref: Ref, text: str, of: Ref | None) -> None:
+        """A line of repr."""
+        self._lines.append((self._plan.step_name(ref[0]), text, "" if of is None else self._label(of)))
+
+    def _label(self, ref: Ref) -> str:
+        name = self._plan.step_name(ref[0])
+        return name if ref[1] == "main" else f"{name}.{ref[1]}"
 
     def _source_of(self, source: Any, schema: Any) -> tuple[BoundedRows | None, Columns, str]:
         if isinstance(source, BoundedRows):
@@ -161,7 +172,7 @@ class Job:
             raise InvalidJobError("read: a topic needs a name")
         if schema is None:
             raise InvalidJobError(
-                f'read: "{source}" is a topic, so it needs a schema: job.read("{source}", Schema, ...)'
+                f'read: {source!r} is a topic, so it needs a schema: job.read("{source}", Schema, ...)'
             )
         return None, to_columns(schema), source
 
@@ -180,7 +191,7 @@ class Job:
             return watermark.kind, 0 if watermark.kind == "bounded" else None, watermark.column
         if out_of_orderness is None:
             if topic:
-                raise InvalidJobError(f'read: topic "{topic}" needs out_of_orderness=. {_HOW_TO_CHOOSE}')
+                raise InvalidJobError(f"read: topic {topic!r} needs out_of_orderness=. {_HOW_TO_CHOOSE}")
             return "all", None, ""
         if out_of_orderness == "all":
             if topic:
@@ -216,11 +227,13 @@ class Job:
             raise InvalidJobError(f'{label}: give a comparison and a value: .filter("{column}", ">=", value)')
         fields = {one[0]: one for one in plan.schema_of(ref)}
         if column not in fields:
-            raise InvalidJobError(f'{label}: there is no column "{column}"{suggestion(column, list(fields))}')
+            raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, list(fields))}")
         from wrackline.schema import Field
 
         given, is_time = filter_value(label, Field(*fields[column]), value)
         made: Ref = plan.filter(ref, column=column, compare=op, value=given, is_time=is_time, name=name)
+        if plan is self._plan:
+            self._note(made, f"{column} {op} {value!r}", ref)
         return made
 
     def _check_late_filter(self, column: Any, op: str | None, value: Any) -> None:
@@ -240,7 +253,7 @@ class Job:
             return
         for _, taken, _, _ in self._late_sinks:
             if taken == topic:
-                raise InvalidJobError(f'write: this job already writes to "{topic}"')
+                raise InvalidJobError(f"write: this job already writes to {topic!r}")
         dead = isinstance(stream, DeadLetters)
         self._plan.write(
             list(stream._refs), topic=topic, iso_times=iso_times, nan_as_string=nan_as_string, dead_letters=dead
@@ -344,7 +357,7 @@ class Job:
             try:
                 return Ledger(_core.read_ledger(log, self._name))
             except NotFoundError:
-                raise NotFoundError(f'job "{self._name}" has not committed anything on this log') from None
+                raise NotFoundError(f"job {self._name!r} has not committed anything on this log") from None
 
     @property
     def log(self) -> Log:
@@ -427,7 +440,7 @@ class Job:
             raise InvalidArgumentError('collect: a topic has no end: give until="now", rows= or seconds=')
         plan = self._plan.copy()
         refs = self._late_refs(plan, stream) if isinstance(stream, LateOfJob) else list(stream._refs)
-        taken = {self._topic, *plan.sink_topics()}
+        taken = {self._topic, *(topic for topic, _ in plan.sinks())}
         topic = next(name for name in (f"collect-{i}" for i in range(len(taken) + 1)) if name not in taken)
         if not refs:
             raise InvalidJobError(f"collect: {stream._label} has no rows: no step of this job makes any")
@@ -457,13 +470,14 @@ class Job:
                 yield log
 
     def _tell_unwritten(self, plan: Any, ledger: Ledger) -> None:
-        written = {ref for ref in plan.written_streams() if ref[1] == "late"}
+        written = {ref for _, refs in plan.sinks() for ref in refs}
+        written |= {plan.input_of(node) for node in range(2, plan.node_count())}  # filtered, so looked at
         for ref in plan.late_streams():
             step = plan.step_name(ref[0])
             late = ledger[step].late if step in ledger else 0
             if late and ref not in written:
                 _logger.warning(
-                    'job "%s", step "%s": %s late rows were counted but not written; '
+                    "job '%s', step '%s': %s late rows were counted but not written; "
                     'job.late.write("topic") keeps them',
                     self._name,
                     step,
@@ -472,9 +486,14 @@ class Job:
 
     def __repr__(self) -> str:
         if self._source is None:
-            return f'Job("{self._name}", log={self._log!r}: reads nothing yet)'
-        text: str = self._complete_plan().describe()
-        return text.rstrip()
+            return f'Job("{self._name}", log={self._log!r}): reads nothing yet'
+        lines = [f'Job("{self._name}", log={self._log!r})']
+        width = max(len(step) for step, _, _ in self._lines)
+        for step, text, of in self._lines:
+            lines.append(f"  {step:<{width}}  {text}" + (f"  <- {of}" if of else ""))
+        plan = self._complete_plan()
+        lines += [f"  write {topic}  <- {', '.join(map(self._label, refs))}" for topic, refs in plan.sinks()]
+        return "\n".join(lines)
 
 
 def _positive(name: str, value: int) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -113,7 +113,7 @@ class TopicRecords:
 
     def __repr__(self) -> str:
         count = len(self._partitions)
-        return f'{len(self):,} records of "{self._topic}"' + (f" in {count} partitions" if count > 1 else "")
+        return f"{len(self):,} records of {self._topic!r}" + (f" in {count} partitions" if count > 1 else "")
 
 
 class Log:
@@ -173,8 +173,10 @@ class Log:
             raise InvalidArgumentError("append: give a list of dicts or lines, or a frame")
         _, partitions, _ = self._core.topic(topic)
         if partition is not None and not 0 <= partition < partitions:
-            raise InvalidArgumentError(f'append: topic "{topic}" has partitions 0 to {partitions - 1}, not {partition}')
+            raise InvalidArgumentError(f"append: topic {topic!r} has partitions 0 to {partitions - 1}, not {partition}")
         times = None if timestamps is None or isinstance(timestamps, str) else list(timestamps)
+        if times is not None and isinstance(rows, Sized) and len(rows) != len(times):
+            raise InvalidArgumentError(f"append: {len(rows)} rows but {len(times)} timestamps")
         count = 0
         chunk: list[Any] = []
         for row in rows:
@@ -214,8 +216,8 @@ class Log:
             keys[to].append(own_key)
             if isinstance(timestamps, str):
                 if not isinstance(row, dict) or row.get(timestamps) is None:
-                    raise InvalidArgumentError(f'append: row {number} has no "{timestamps}" for its timestamp')
-                stamps[to].append(to_time(row[timestamps], f'append: row {number}, "{timestamps}"'))
+                    raise InvalidArgumentError(f"append: row {number} has no {timestamps!r} for its timestamp")
+                stamps[to].append(to_time(row[timestamps], f"append: row {number}, {timestamps!r}"))
             elif times is not None:
                 if number >= len(times):
                     raise InvalidArgumentError(f"append: more rows than the {len(times)} timestamps")
@@ -286,7 +288,7 @@ def check_uri(uri: object) -> None:
     if uri.startswith("kafka:"):
         raise NotYetError("kafka:// comes with a later version; local:DIR and memory: need no broker")
     if not uri.startswith(("memory:", "local:")) or uri == "local:":
-        raise InvalidArgumentError(f'a log is "memory:", "memory:NAME" or "local:DIR", not "{uri}"')
+        raise InvalidArgumentError(f'a log is "memory:", "memory:NAME" or "local:DIR", not {uri!r}')
 
 
 def encode_value(row: Any, number: int) -> bytes | str | None:
@@ -317,7 +319,7 @@ def _key_of(row: Any, key: list[str], number: int) -> bytes | None:
         raise InvalidArgumentError(f"append: row {number} is no dict, so key={key!r} names nothing in it")
     missing = [name for name in key if name not in row]
     if missing:
-        raise InvalidArgumentError(f'append: row {number} has no "{missing[0]}" for its key')
+        raise InvalidArgumentError(f"append: row {number} has no {missing[0]!r} for its key")
     parts = [row[name] for name in key]
     if len(parts) == 1 and isinstance(parts[0], str):
         return parts[0].encode()

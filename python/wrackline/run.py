@@ -26,7 +26,10 @@ _PLAIN_SECONDS = 5.0  # between lines when stderr is no terminal
 
 @dataclass(frozen=True)
 class Stats:
-    """How a run stands. `watermark` is in milliseconds, or an infinity; `rows_total` is 0 where no end is known."""
+    """How a run stands. Rows out, late and dead letters count from the job's first run on, the rest is of this run.
+
+    `watermark` is in milliseconds, or an infinity; `rows_total` is 0 where no end is known.
+    """
 
     rows_taken: int = 0
     rows_replayed: int = 0
@@ -69,10 +72,7 @@ class RunResult:
     def __repr__(self) -> str:
         stats = self.stats
         replayed = f", {stats.rows_replayed:,} replayed" if stats.rows_replayed else ""
-        return (
-            f"{stats.rows_taken:,} records in{replayed}; {stats.rows_out:,} rows out, {stats.late:,} late, "
-            f"{stats.dead_letters:,} dead letters; {stats.commits:,} commits\n{self.ledger!r}"
-        )
+        return f"{stats.rows_taken:,} records in this run{replayed}, {stats.commits:,} commits\n{self.ledger!r}"
 
 
 class ProgressLine:
@@ -139,7 +139,7 @@ def ending_in_order(run: Any, job: str) -> Iterator[None]:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked = True
-        _logger.info('job "%s": %s, ending in order', job, signal.Signals(number).name)
+        _logger.info("job '%s': %s, ending in order", job, signal.Signals(number).name)
         run.request_stop()
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -229,7 +229,7 @@ class RunningJob:
         """Waits until the run ends, and raises what ended it."""
         self._thread.join(timeout)
         if self._thread.is_alive():
-            raise TimeoutError(f'job "{self._job}" still runs after {timeout} s')
+            raise TimeoutError(f"job {self._job!r} still runs after {timeout} s")
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -249,4 +249,4 @@ class RunningJob:
 
     def __repr__(self) -> str:
         state = "runs" if self.is_alive else "has ended"
-        return f'job "{self._job}" {state}: {self.stats.rows_taken:,} rows'
+        return f"job {self._job!r} {state}: {self.stats.rows_taken:,} rows"

@@ -141,7 +141,7 @@ def _from_annotation(schema: str, name: str, hint: Any, path: str) -> Field:
     kind = _TYPES.get(hint) if isinstance(hint, type) else None
     if kind is None:
         shown = getattr(hint, "__name__", None) or str(hint)
-        raise InvalidJobError(f'schema {schema}, column "{name}": {shown} is no column type; there are {_KNOWN}')
+        raise InvalidJobError(f"schema {schema}, column {name!r}: {shown} is no column type; there are {_KNOWN}")
     return Field(name, kind, nullable, path)
 
 
@@ -170,7 +170,7 @@ def _foreign_type(name: str, kind: str) -> str:
         return "bytes"
     if low.startswith("bool"):
         return "bool"
-    raise InvalidJobError(f'schema, column "{name}": {kind} is no column type; there are {_KNOWN}')
+    raise InvalidJobError(f"schema, column {name!r}: {kind} is no column type; there are {_KNOWN}")
 
 
 def to_columns(schema: Any) -> Columns:
@@ -205,4 +205,6 @@ def to_columns(schema: Any) -> Columns:
 def suggestion(wanted: str, known: list[str]) -> str:
     """'; did you mean "x"?', or the names there are."""
     near = _core.nearest(wanted, known)
-    return f'; did you mean "{near}"?' if near else f"; there are: {', '.join(known)}"
+    if not near and len(wanted) > 2:
+        near = next((name for name in known if name.startswith(wanted) or wanted.startswith(name)), "")
+    return f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known)}"

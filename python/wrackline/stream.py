@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from wrackline.aggregates import Aggregate
-from wrackline.durations import Duration, to_millis, to_time
+from wrackline.durations import Duration, format_duration, to_millis, to_time
 from wrackline.errors import InvalidJobError, NotYetError
 from wrackline.results import Result
 from wrackline.schema import Columns, Field, suggestion
@@ -178,6 +178,7 @@ class Stream(SideStream):
             null_key_group=_choice("null_key", null_key, ("dead_letter", "group")) == "group",
             name=name,
         )
+        self._job._note(ref, f"dedup({', '.join(ids)}) within {format_duration(span)}", self._refs[0])
         return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "dedup", self._keys)
 
     def key_by(self, *columns: str) -> KeyedStream:
@@ -292,6 +293,9 @@ class WindowedStream:
             specs.append((output, aggregate.function, aggregate.column, aggregate.wide))
         job = self.keyed.stream._job
         ref = self._add(job._plan, specs)
+        lateness = f", allowed_lateness={format_duration(self.allowed_lateness)}" if self.allowed_lateness else ""
+        by, outputs = ", ".join(self.keyed.keys), ", ".join(f"{name}={one!r}" for name, one in aggregates.items())
+        job._note(ref, f"by ({by}) in {self.window!r}{lateness}: {outputs}", self.keyed.stream._refs[0])
         keys = [*self.keyed.keys, "window_start", "window_end"]
         return Stream(job, ref, job._plan.step_name(ref[0]), "window", keys)
 
@@ -368,7 +372,7 @@ def _names(label: str, columns: tuple[Any, ...]) -> list[str]:
 def _check_columns(label: str, columns: list[str], schema: Columns) -> None:
     for column in columns:
         if schema.get(column) is None:
-            raise InvalidJobError(f'{label}: there is no column "{column}"{suggestion(column, schema.names)}')
+            raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, schema.names)}")
 
 
 def filter_value(label: str, field: Field, value: Any) -> tuple[Any, bool]:
@@ -378,7 +382,7 @@ def filter_value(label: str, field: Field, value: Any) -> tuple[Any, bool]:
     if field.type == "timestamp":
         return to_time(value, label), True
     if isinstance(value, dt.datetime):
-        raise InvalidJobError(f'{label}: column "{field.name}" is {field.type}, not a time')
+        raise InvalidJobError(f"{label}: column {field.name!r} is {field.type}, not a time")
     if not isinstance(value, (bool, int, float, str, bytes)):
         raise InvalidJobError(f"{label}: a value is a bool, number, str, bytes or datetime, not {value!r}")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:

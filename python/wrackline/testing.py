@@ -197,7 +197,7 @@ class Driver:
 
     def _known(self, step: str) -> str:
         if step not in self._steps:
-            raise InvalidArgumentError(f'there is no step "{step}"{suggestion(step, self._steps)}')
+            raise InvalidArgumentError(f"there is no step {step!r}{suggestion(step, self._steps)}")
         return step
 
     def _append(self, rows: list[Any], key: str | None, timestamp: int | None) -> None:

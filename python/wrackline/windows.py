@@ -96,7 +96,7 @@ def calendar(
             raise InvalidJobError(f'calendar: starts_at="{starts_at}" is no time of day, such as "06:00"')
     if tz_column is None and tz not in zoneinfo.available_timezones():
         near = _core.nearest(tz, sorted(zoneinfo.available_timezones()))
-        raise InvalidJobError(f'calendar: unknown time zone "{tz}"' + (f'; did you mean "{near}"?' if near else ""))
+        raise InvalidJobError(f"calendar: unknown time zone {tz!r}" + (f"; did you mean {near!r}?" if near else ""))
     return Window("calendar", f'calendar("{unit}", tz="{tz}")')
 
 
@@ -142,7 +142,7 @@ def _one_of(name: str, value: str, known: list[str]) -> None:
     if value not in known:
         near = _core.nearest(str(value), known)
         raise InvalidJobError(
-            f"{name}={value!r}; " + (f'did you mean "{near}"?' if near else f"one of {', '.join(known)}")
+            f"{name}={value!r}; " + (f"did you mean {near!r}?" if near else f"one of {', '.join(known)}")
         )
 
 

@@ -7,8 +7,9 @@ import random
 import re
 from typing import Any
 
-import wrackline as wl
 from values import watermark as written
+
+import wrackline as wl
 from wrackline.testing import Driver
 
 # Columns that a case's steps name but none of its rows has.
@@ -93,7 +94,7 @@ def _add(stream: wl.Stream, step: dict[str, Any]) -> wl.Stream:
     if step["op"] == "filter":
         return stream.filter(step["column"], step["compare"], step["value"], name=name)
     if step["op"] == "dedup":
-        options = {key: step[key] for key in ("allowed_lateness", "null_key") if key in step}
+        options: dict[str, Any] = {key: step[key] for key in ("allowed_lateness", "null_key") if key in step}
         return stream.dedup(*step["columns"], within=step["within"], name=name, **options)
     if step["op"] != "window":
         raise UnsupportedError(f"{step['op']} comes with a later version")
@@ -104,7 +105,7 @@ def _add(stream: wl.Stream, step: dict[str, Any]) -> wl.Stream:
     else:
         sizes = [spec.pop(key) for key in ("size", "slide", "gap", "n") if key in spec]
         window = make(*sizes, **spec)
-    known = ("allowed_lateness", "emit", "emit_late", "early", "early_rows", "late", "null_key")
+    known: tuple[str, ...] = ("allowed_lateness", "emit", "emit_late", "early", "early_rows", "late", "null_key")
     options = {key: step[key] for key in known if key in step}
     if "key_by" not in step:
         if step.get("per_partition"):

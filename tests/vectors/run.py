@@ -22,9 +22,10 @@ from typing import Any, TextIO
 sys.path.insert(0, str(Path(__file__).parent))
 
 import compare
-import wrackline as wl
 from cases import UnsupportedError, drive
 from values import decode, encode
+
+import wrackline as wl
 
 NOT_YET = {"calendar_edges", "count_rolling_global", "interval_join", "multi_input", "sessions"}
 

@@ -19,6 +19,7 @@ sys.path.insert(0, str(VECTORS))
 # Modules beside the runner, which is a program.
 compare: Any = importlib.import_module("compare")
 run: Any = importlib.import_module("run")
+fits_a_topic: Any = importlib.import_module("cases").fits_a_topic
 decode: Any = importlib.import_module("values").decode
 
 FILES = sorted(path.stem for path in VECTORS.glob("*.json"))
@@ -56,6 +57,20 @@ def test_batches_and_commits_do_not_show(name: str, seed: int) -> None:
         if outcome.differences:
             failed.append((case["name"], outcome.differences))
     assert failed == []
+
+
+@pytest.mark.parametrize("name", sorted(set(COVERED) - {"errors_at_build", "numbers"}))
+def test_json_records_of_a_topic_answer_as_rows_do(name: str) -> None:
+    failed, count = [], 0
+    for case in cases(name):
+        if not fits_a_topic(decode(case)):
+            continue
+        outcome = run.run_case(case, as_topic=True)
+        count += outcome.verdict == "passed"
+        if outcome.differences:
+            failed.append((case["name"], outcome.differences))
+    assert failed == []
+    assert count > 0 or name == "timestamps"
 
 
 def test_the_program_writes_a_line_per_case_and_exits_with_1_on_a_failure(tmp_path: Path) -> None:

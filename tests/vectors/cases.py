@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from typing import Any
@@ -31,8 +32,10 @@ class UnsupportedError(Exception):
     """What the case is about is not part of this version."""
 
 
-def build(case: dict[str, Any]) -> wl.Job:
-    """Raises wl.InvalidJobError where the job cannot be built, UnsupportedError or wl.NotYetError where not yet."""
+def build(case: dict[str, Any], *, as_topic: bool = False) -> wl.Job:
+    """`as_topic`: bounded rows as JSON records of a topic instead, with the same settings.
+
+    Raises wl.InvalidJobError where the job cannot be built, UnsupportedError or wl.NotYetError where not yet."""
     spec = case["job"]
     if len(spec.get("inputs", ["only"])) > 1:
         raise UnsupportedError("several inputs come with a later version")
@@ -47,9 +50,10 @@ def build(case: dict[str, Any]) -> wl.Job:
     else:
         options["out_of_orderness"] = spec.get("out_of_orderness", 0)
     schema = _schema(case)
-    source: Any = "input" if spec.get("source") == "topic" else wl.from_records([], schema)
-    if isinstance(source, str):
-        options["not_before"] = options.get("not_before", "0001-01-01")
+    source: Any = "input" if as_topic or spec.get("source") == "topic" else wl.from_records([], schema)
+    if as_topic:  # what is another default for topics
+        options.setdefault("not_before", "2000-01-01" if options.get("unit") == "auto" else "0001-01-01")
+        options["max_future"] = 10**15
     stream = job.read(source, schema if isinstance(source, str) else None, time=time.get("column", "ts"), **options)
     for step in spec["steps"]:
         stream = _add(stream, step)
@@ -120,9 +124,17 @@ def _add(stream: wl.Stream, step: dict[str, Any]) -> wl.Stream:
     return windowed.agg(**aggregates)
 
 
-def drive(case: dict[str, Any], cuts: random.Random | None = None) -> dict[str, Any]:
+def fits_a_topic(case: dict[str, Any]) -> bool:
+    """Whether a case says the same over a topic: no end, nothing that JSON cannot say."""
+    if any(item.get("end") for item in case["inputs"]) or "log_timestamp" in case["job"].get("time", {}):
+        return False
+    values = [value for item in case["inputs"] for value in (item.get("row") or {}).values()]
+    return all(not isinstance(value, float) or math.isfinite(value) for value in values)
+
+
+def drive(case: dict[str, Any], cuts: random.Random | None = None, *, as_topic: bool = False) -> dict[str, Any]:
     """What the job gave. `cuts`: rows in random batches, with commits between them."""
-    driver = Driver(build(case))
+    driver = Driver(build(case, as_topic=as_topic))
     counts: list[int] = []  # of results after each item
     watermarks: list[int | str] = []
     waiting: list[Any] = []

@@ -44,11 +44,11 @@ class Outcome:
         return "failed" if self.differences else "passed"
 
 
-def run_case(raw: dict[str, Any], cuts: random.Random | None = None) -> Outcome:
+def run_case(raw: dict[str, Any], cuts: random.Random | None = None, *, as_topic: bool = False) -> Outcome:
     case, name = decode(raw), raw["name"]
     wants_error = bool(case["expected"].get("error"))
     try:
-        got = drive(case, cuts)
+        got = drive(case, cuts, as_topic=as_topic)
     except (UnsupportedError, wl.NotYetError) as why:
         return Outcome({"name": name, "unsupported": str(why)}, [])
     except wl.InvalidJobError as error:

@@ -152,42 +152,61 @@ Result<CheckpointSeal> Checkpointer::read_manifest(const std::string& id) {
   if (std::find(files.begin(), files.end(), id) == files.end()) return Status::not_found("no checkpoint " + id);
   CheckpointSeal seal;
   Units units;
-  const auto read_manifest = [&](std::string_view, std::string_view bytes) -> Status {
-    ByteReader reader(bytes);
-    if (const auto version = reader.get<uint8_t>(); version != kVersion) {
-      return Status::corruption("manifest is of version " + std::to_string(version) + ", this wrackline reads version " +
-                                std::to_string(kVersion) + ": use a newer one");
-    }
-    seal.id = reader.get_string();
-    seal.log_id = reader.get_string();
-    seal.job_hash = reader.get<uint64_t>();
-    seal.commit_seq = reader.get<int64_t>();
-    seal.offset = reader.get<int64_t>();
-    seal.journal_offset = reader.get<int64_t>();
-    seal.ledger = read_ledger(reader);
-    seal.time_state = reader.get_string();
-    for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
-      std::string step(reader.get_string());
-      seal.fingerprints.emplace_back(std::move(step), std::string(reader.get_string()));
-    }
-    for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
-      std::string step(reader.get_string());
-      std::vector<BlockRef>& refs = units[{std::move(step), std::string(reader.get_string())}];
-      for (auto k = reader.get<uint32_t>(); k > 0 && !reader.failed(); --k) {
-        BlockRef ref;
-        ref.file = reader.get_string();
-        ref.key = reader.get_string();
-        ref.whole = reader.get<uint8_t>() != 0;
-        refs.push_back(std::move(ref));
-      }
-    }
-    return reader.finish("manifest");
-  };
-  WL_RETURN_IF_ERROR(store_->read(id, {std::string(kManifestKey)}, read_manifest).with_context("checkpoint " + id));
+  const auto parse = [&](std::string_view, std::string_view bytes) { return parse_manifest(bytes, seal, units); };
+  WL_RETURN_IF_ERROR(store_->read(id, {std::string(kManifestKey)}, parse).with_context("checkpoint " + id));
   if (seal.id != id) return Status::corruption("checkpoint " + id + " holds the manifest of " + seal.id);
   units_ = std::move(units);
   named_id_ = id;
   return seal;
+}
+
+Status Checkpointer::check_owner(const std::string& log_id) {
+  WL_ASSIGN_OR_RETURN(const std::vector<std::string> files, store_->list());
+  for (const std::string& file : files) {
+    CheckpointSeal seal;
+    Units units;
+    Status parsed;
+    const auto parse = [&](std::string_view, std::string_view bytes) {
+      parsed = parse_manifest(bytes, seal, units);
+      return Status();
+    };
+    if (!store_->read(file, {std::string(kManifestKey)}, parse).ok()) continue;  // damaged, and needed by nobody
+    WL_RETURN_IF_ERROR(parsed.with_context("checkpoint " + file));
+    if (seal.log_id != log_id) return Status::invalid("checkpoint " + file + " belongs to another log or topic");
+  }
+  return {};
+}
+
+Status Checkpointer::parse_manifest(std::string_view bytes, CheckpointSeal& seal, Units& units) {
+  ByteReader reader(bytes);
+  if (const auto version = reader.get<uint8_t>(); version != kVersion) {
+    return Status::corruption("manifest is of version " + std::to_string(version) + ", this wrackline reads version " +
+                              std::to_string(kVersion) + ": use a newer one");
+  }
+  seal.id = reader.get_string();
+  seal.log_id = reader.get_string();
+  seal.job_hash = reader.get<uint64_t>();
+  seal.commit_seq = reader.get<int64_t>();
+  seal.offset = reader.get<int64_t>();
+  seal.journal_offset = reader.get<int64_t>();
+  seal.ledger = read_ledger(reader);
+  seal.time_state = reader.get_string();
+  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
+    std::string step(reader.get_string());
+    seal.fingerprints.emplace_back(std::move(step), std::string(reader.get_string()));
+  }
+  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
+    std::string step(reader.get_string());
+    std::vector<BlockRef>& refs = units[{std::move(step), std::string(reader.get_string())}];
+    for (auto k = reader.get<uint32_t>(); k > 0 && !reader.failed(); --k) {
+      BlockRef ref;
+      ref.file = reader.get_string();
+      ref.key = reader.get_string();
+      ref.whole = reader.get<uint8_t>() != 0;
+      refs.push_back(std::move(ref));
+    }
+  }
+  return reader.finish("manifest");
 }
 
 Status Checkpointer::restore(const CheckpointSeal& seal, const std::vector<Step*>& steps, const std::vector<std::string>& reset) {

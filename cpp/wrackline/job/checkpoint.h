@@ -57,6 +57,8 @@ class Checkpointer {
   // kNotFound: there is no such file.
   Result<CheckpointSeal> read_manifest(const std::string& id);
   Status restore(const CheckpointSeal& seal, const std::vector<Step*>& steps, const std::vector<std::string>& reset);
+  // Fails if any file here is of another log or topic than `log_id`, or of a newer version: it is not ours to remove.
+  Status check_owner(const std::string& log_id);
   // Removes every file that `id` does not need (what a crash left behind). Empty `id`: all of them.
   Status remove_unneeded();
 
@@ -70,6 +72,7 @@ class Checkpointer {
   using Units = std::map<UnitKey, std::vector<BlockRef>>;
   class Sink;
 
+  static Status parse_manifest(std::string_view bytes, CheckpointSeal& seal, Units& units);
   Block manifest_block(const CheckpointSeal& seal, const Units& units) const;
 
   std::unique_ptr<Store> store_;

@@ -208,6 +208,12 @@ Status Worker::restore(TaskSlot& slot) {
     slot.restored_seq = seal->commit_seq;
     slot.checkpoint_seq = seal->commit_seq;
   }
+  if (!options_.fresh) {
+    if (const Status owner = slot.checkpointer->check_owner(slot.log_id); !owner.ok()) {
+      return owner.with_context("the state directory (" + options_.state_dir + ") holds state of job " + plan_->job() + " that is not of " +
+                                env_.log->uri() + ". Give this job another name or state_dir, or " + kStartOver);
+    }
+  }
   WL_RETURN_IF_ERROR(slot.checkpointer->remove_unneeded());
   if (!env_.rows && slot.had_commit) {
     WL_ASSIGN_OR_RETURN(const int64_t start, env_.log->start_offset(slot.input));

@@ -188,6 +188,18 @@ TEST_F(CheckpointTest, ResetStepStartsEmptyTheOthersDoNot) {
   EXPECT_EQ(new_b.units, b.units);
 }
 
+TEST_F(CheckpointTest, FilesOfAnotherLogOrANewerVersionAreNotOurs) {
+  a.add("u", 1);
+  checkpoint(*open(), "c1", false);
+  EXPECT_TRUE(open()->check_owner("log").ok());
+  EXPECT_EQ(open()->check_owner("another").code(), Code::kInvalidArgument);
+  for (Block& block : disk.files["c1"]) {
+    if (block.key == "manifest") block.bytes[0] = static_cast<uint8_t>(block.bytes[0] + 1);
+  }
+  EXPECT_EQ(open()->check_owner("log").code(), Code::kCorruption);
+  EXPECT_EQ(disk.files.size(), 1);
+}
+
 TEST_F(CheckpointTest, MissingCheckpointIsNotFound) {
   EXPECT_EQ(open()->read_manifest("c1").status().code(), Code::kNotFound);
 }

@@ -1,11 +1,10 @@
 // A job stepped by hand under a clock that stands still: what wrackline.testing is made of.
-#include <pybind11/stl.h>
-
 #include "bindings.h"
 #include "log.h"
 #include "plan.h"
 #include "stats.h"
 #include "tap.h"
+#include <pybind11/stl.h>
 
 namespace wrackline::bindings {
 namespace {
@@ -105,8 +104,8 @@ class Driver {
 
 void register_driver(py::module_& m) {
   py::class_<Driver>(m, "Driver")
-      .def(py::init<const PlanHandle&, const RowsHandle*, std::shared_ptr<Tap>, Millis>(), py::arg("plan"), py::kw_only(),
-           py::arg("rows") = py::none(), py::arg("tap"), py::arg("clock") = 0)
+      .def(py::init<const PlanHandle&, const RowsHandle*, std::shared_ptr<Tap>, Millis>(), py::arg("plan"),
+           py::kw_only(), py::arg("rows") = py::none(), py::arg("tap"), py::arg("clock") = 0)
       .def("append", &Driver::append, py::arg("topic"), py::arg("value"), py::kw_only(), py::arg("key") = py::none(),
            py::arg("timestamp") = py::none())
       .def("step", &Driver::step)

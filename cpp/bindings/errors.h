@@ -3,11 +3,11 @@
 // waits for the GIL, and none can call into an interpreter that has gone.
 #pragma once
 
-#include <pybind11/pybind11.h>
-
 #include <string>
 #include <type_traits>
 #include <utility>
+
+#include <pybind11/pybind11.h>
 
 #include "wrackline/core/status.h"
 

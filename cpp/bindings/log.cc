@@ -1,9 +1,9 @@
 #include "log.h"
 
-#include <pybind11/stl.h>
-
 #include "bindings.h"
 #include "table.h"
+#include <pybind11/stl.h>
+
 #include "wrackline/codec/json_encoder.h"
 
 namespace wrackline::bindings {
@@ -35,7 +35,8 @@ std::optional<std::string_view> view_of(py::handle object, const char* what, siz
     return std::string_view(text, static_cast<size_t>(size));
   }
   raise(Status::invalid(std::string(what) + " " + std::to_string(index) + " is a " +
-                        py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>() + ", not bytes, str or None"));
+                        py::str(py::type::handle_of(object).attr("__name__")).cast<std::string>() +
+                        ", not bytes, str or None"));
 }
 
 void append(const LogHandle& log, const std::string& topic, int32_t partition, const py::list& values,
@@ -57,8 +58,10 @@ void append(const LogHandle& log, const std::string& topic, int32_t partition, c
 int timestamp_column(const Schema& schema, const std::optional<std::string>& name) {
   if (!name) return -1;
   const int index = schema.index_of(*name);
-  const bool fits = index >= 0 && (schema.field(index).type == Type::kInt64 || schema.field(index).type == Type::kTimestamp);
-  if (!fits) raise(Status::invalid("append: timestamps=\"" + *name + "\" is no integer or timestamp column of the frame"));
+  const bool fits =
+      index >= 0 && (schema.field(index).type == Type::kInt64 || schema.field(index).type == Type::kTimestamp);
+  if (!fits)
+    raise(Status::invalid("append: timestamps=\"" + *name + "\" is no integer or timestamp column of the frame"));
   return index;
 }
 
@@ -85,7 +88,9 @@ Status append_table(Log& log, const Table& table, const std::string& topic, std:
           encoder.append_array(*batch, row, keys, scratch);
           key = std::string_view(reinterpret_cast<const char*>(scratch.data()), scratch.size());
         }
-        const int32_t to = partition ? *partition : key ? partition_of(*key, partitions) : static_cast<int32_t>(round++ % partitions);
+        const int32_t to = partition ? *partition
+                           : key     ? partition_of(*key, partitions)
+                                     : static_cast<int32_t>(round++ % partitions);
         const bool own_time = timestamps >= 0 && !batch->column(timestamps).is_null(row);
         out[static_cast<size_t>(to)].add(key, encoded.value(row - begin),
                                          own_time ? batch->column(timestamps).int64s()[row] : now);
@@ -99,8 +104,9 @@ Status append_table(Log& log, const Table& table, const std::string& topic, std:
   return {};
 }
 
-void append_frame(const LogHandle& log, const std::string& topic, const Table& table, const std::vector<std::string>& key,
-                  std::optional<int32_t> partition, const std::optional<std::string>& timestamps) {
+void append_frame(const LogHandle& log, const std::string& topic, const Table& table,
+                  const std::vector<std::string>& key, std::optional<int32_t> partition,
+                  const std::optional<std::string>& timestamps) {
   std::vector<int> keys;
   for (const std::string& name : key) {
     keys.push_back(table.schema()->index_of(name));
@@ -110,7 +116,8 @@ void append_frame(const LogHandle& log, const std::string& topic, const Table& t
   check(without_gil([&, share = log.get()]() -> Status {
     WL_ASSIGN_OR_RETURN(const TopicInfo info, share->topic(topic));
     if (partition && (*partition < 0 || *partition >= info.partitions)) {
-      return Status::invalid("append: topic \"" + topic + "\" has partitions 0 to " + std::to_string(info.partitions - 1));
+      return Status::invalid("append: topic \"" + topic + "\" has partitions 0 to " +
+                             std::to_string(info.partitions - 1));
     }
     return append_table(*share, table, topic, partition, info.partitions, keys, times, system_clock()->now());
   }));
@@ -160,7 +167,8 @@ void register_log(py::module_& m) {
              py::list out;
              for (int64_t i = 0; i < view.records->size(); ++i) {
                py::list one;
-               for (const auto& [name, value] : view.records->headers(i)) one.append(py::make_tuple(name, py::bytes(value)));
+               for (const auto& [name, value] : view.records->headers(i))
+                 one.append(py::make_tuple(name, py::bytes(value)));
                out.append(one);
              }
              return out;
@@ -207,10 +215,12 @@ void register_log(py::module_& m) {
       .def("append", &append, py::arg("topic"), py::arg("partition"), py::arg("values"), py::kw_only(),
            py::arg("keys") = py::none(), py::arg("timestamps") = py::none())
       .def("append_frame", &append_frame, py::arg("topic"), py::arg("table"), py::kw_only(),
-           py::arg("key") = std::vector<std::string>(), py::arg("partition") = py::none(), py::arg("timestamps") = py::none())
+           py::arg("key") = std::vector<std::string>(), py::arg("partition") = py::none(),
+           py::arg("timestamps") = py::none())
       .def(
           "read",
-          [](const LogHandle& log, const std::string& topic, int32_t partition, int64_t offset, int64_t max_bytes, bool committed) {
+          [](const LogHandle& log, const std::string& topic, int32_t partition, int64_t offset, int64_t max_bytes,
+             bool committed) {
             event::Polled polled = check(without_gil([&, share = log.get()] {
               return share->read({topic, partition}, offset, max_bytes,
                                  committed ? Isolation::kReadCommitted : Isolation::kReadUncommitted);
@@ -230,7 +240,8 @@ void register_log(py::module_& m) {
           "end_offset",
           [](const LogHandle& log, const std::string& topic, int32_t partition, bool committed) {
             return check(without_gil([&, share = log.get()] {
-              return share->end_offset({topic, partition}, committed ? Isolation::kReadCommitted : Isolation::kReadUncommitted);
+              return share->end_offset({topic, partition},
+                                       committed ? Isolation::kReadCommitted : Isolation::kReadUncommitted);
             }));
           },
           py::arg("topic"), py::arg("partition"), py::kw_only(), py::arg("committed") = true)
@@ -250,7 +261,8 @@ void register_log(py::module_& m) {
           },
           py::arg("group"));
   m.def(
-      "partition_of", [](std::string_view key, int32_t partitions) {
+      "partition_of",
+      [](std::string_view key, int32_t partitions) {
         if (partitions <= 0) raise(Status::invalid("partition_of: partitions must be > 0"));
         return partition_of(key, partitions);
       },

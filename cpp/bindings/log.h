@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "errors.h"
+
 #include "wrackline/core/clock.h"
 #include "wrackline/log/log.h"
 

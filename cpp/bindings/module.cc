@@ -1,7 +1,6 @@
 // wrackline._core: what the Python package sees of the core. Plain values in and out; policy is Python's.
-#include <pybind11/pybind11.h>
-
 #include "bindings.h"
+#include <pybind11/pybind11.h>
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of wrackline. Private: use the package.";

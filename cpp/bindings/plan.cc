@@ -1,9 +1,8 @@
 #include "plan.h"
 
-#include <pybind11/stl.h>
-
 #include "bindings.h"
 #include "table.h"
+#include <pybind11/stl.h>
 
 namespace wrackline::bindings {
 namespace {
@@ -45,7 +44,8 @@ Scalar to_scalar(const py::object& value, bool is_time) {
 }
 
 Ref read(PlanHandle& plan, const std::string& topic, const std::vector<FieldTuple>& schema,
-         const std::vector<std::string>& paths, const std::string& time, const std::string& unit, std::optional<int64_t> not_before, std::optional<int64_t> not_after, int64_t max_future,
+         const std::vector<std::string>& paths, const std::string& time, const std::string& unit,
+         std::optional<int64_t> not_before, std::optional<int64_t> not_after, int64_t max_future,
          const std::string& log_timestamp, const std::string& watermark, std::optional<int64_t> out_of_orderness,
          const std::string& watermark_column, std::optional<int64_t> idle_after, bool idle_close, int64_t warn_late,
          const std::vector<std::string>& partitioned_by, int64_t max_record_bytes) {
@@ -79,7 +79,8 @@ Ref filter(PlanHandle& plan, const Ref& input, const std::string& column, const 
 
 Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& columns, int64_t within,
           std::optional<int64_t> allowed_lateness, bool null_key_group, const std::string& name) {
-  return from_ref(check(plan.get().dedup(to_ref(input), {columns, within, allowed_lateness, null_key_group}, name), Of::kJob));
+  return from_ref(
+      check(plan.get().dedup(to_ref(input), {columns, within, allowed_lateness, null_key_group}, name), Of::kJob));
 }
 
 // (name, function, column or "", wide)
@@ -103,8 +104,8 @@ Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<s
   return from_ref(check(plan.get().window(to_ref(input), std::move(spec), key.has_value(), name), Of::kJob));
 }
 
-int write(PlanHandle& plan, const std::vector<Ref>& streams, const std::string& topic, bool iso_times, bool nan_as_string,
-          bool dead_letters) {
+int write(PlanHandle& plan, const std::vector<Ref>& streams, const std::string& topic, bool iso_times,
+          bool nan_as_string, bool dead_letters) {
   SinkSpec spec;
   for (const Ref& stream : streams) spec.streams.push_back(to_ref(stream));
   spec.topic = topic;
@@ -122,12 +123,12 @@ void register_plan(py::module_& m) {
       .def(py::init<std::string>(), py::arg("job"))
       .def("copy", [](const PlanHandle& plan) { return PlanHandle(plan.get()); })
       .def_property_readonly("job", [](const PlanHandle& plan) { return plan.get().job(); })
-      .def("read", &read, py::kw_only(), py::arg("topic"), py::arg("schema"), py::arg("paths"), py::arg("time"), py::arg("unit") = "ms",
-           py::arg("not_before") = py::none(), py::arg("not_after") = py::none(), py::arg("max_future") = 60'000,
-           py::arg("log_timestamp") = "", py::arg("watermark") = "bounded", py::arg("out_of_orderness") = py::none(),
-           py::arg("watermark_column") = "", py::arg("idle_after") = py::none(), py::arg("idle_close") = false,
-           py::arg("warn_late") = 3'600'000, py::arg("partitioned_by") = std::vector<std::string>(),
-           py::arg("max_record_bytes") = 1 << 20)
+      .def("read", &read, py::kw_only(), py::arg("topic"), py::arg("schema"), py::arg("paths"), py::arg("time"),
+           py::arg("unit") = "ms", py::arg("not_before") = py::none(), py::arg("not_after") = py::none(),
+           py::arg("max_future") = 60'000, py::arg("log_timestamp") = "", py::arg("watermark") = "bounded",
+           py::arg("out_of_orderness") = py::none(), py::arg("watermark_column") = "",
+           py::arg("idle_after") = py::none(), py::arg("idle_close") = false, py::arg("warn_late") = 3'600'000,
+           py::arg("partitioned_by") = std::vector<std::string>(), py::arg("max_record_bytes") = 1 << 20)
       .def("filter", &filter, py::arg("input"), py::kw_only(), py::arg("column"), py::arg("compare"), py::arg("value"),
            py::arg("is_time") = false, py::arg("name") = "")
       .def("dedup", &dedup, py::arg("input"), py::kw_only(), py::arg("columns"), py::arg("within"),
@@ -151,7 +152,8 @@ void register_plan(py::module_& m) {
           [](const PlanHandle& plan, int node) {
             const auto& spec = plan.get().node(node).spec;
             std::vector<std::string> ports{"main"};
-            if (std::holds_alternative<DedupSpec>(spec) || std::holds_alternative<WindowSpec>(spec)) ports.emplace_back("late");
+            if (std::holds_alternative<DedupSpec>(spec) || std::holds_alternative<WindowSpec>(spec))
+              ports.emplace_back("late");
             if (std::holds_alternative<DedupSpec>(spec)) ports.emplace_back("duplicates");
             return ports;
           },

@@ -1,11 +1,11 @@
 // Python rows (dicts) to typed columns: from_records() and the test driver. Types are inferred or given.
-#include <pybind11/stl.h>
-
 #include <optional>
 #include <unordered_map>
 
 #include "bindings.h"
 #include "table.h"
+#include <pybind11/stl.h>
+
 #include "wrackline/time/timestamp.h"
 
 namespace wrackline::bindings {
@@ -59,7 +59,9 @@ std::string place(int64_t row, const std::string& column) {
   return "row " + std::to_string(row) + ", column " + quoted(column) + ": ";
 }
 
-std::string type_of(py::handle value) { return py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>(); }
+std::string type_of(py::handle value) {
+  return py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>();
+}
 
 const char* kind_text(Kind kind) {
   switch (kind) {
@@ -109,7 +111,8 @@ struct Inferred {
   void see(const Python& python, const py::dict& row, int64_t number, const std::string& prefix) {
     for (const auto& [key, value] : row) {
       if (!PyUnicode_Check(key.ptr())) {
-        raise(Status::invalid("row " + std::to_string(number) + ": a column name is a " + type_of(key) + ", not a str"));
+        raise(
+            Status::invalid("row " + std::to_string(number) + ": a column name is a " + type_of(key) + ", not a str"));
       }
       const std::string name = prefix + key.cast<std::string>();
       if (py::isinstance<py::dict>(value)) {
@@ -156,7 +159,8 @@ struct Inferred {
 
 // A value by whole name first, then by path into nested dicts; null if there is none.
 py::object find(const py::dict& row, const py::str& name, const std::vector<py::str>& path) {
-  if (PyObject* value = PyDict_GetItemWithError(row.ptr(), name.ptr())) return py::reinterpret_borrow<py::object>(value);
+  if (PyObject* value = PyDict_GetItemWithError(row.ptr(), name.ptr()))
+    return py::reinterpret_borrow<py::object>(value);
   if (PyErr_Occurred() != nullptr) throw py::error_already_set();
   if (path.size() < 2) return py::none();
   py::object at = row;

@@ -1,8 +1,5 @@
 #include "wrackline/job/run.h"
 
-#include <pybind11/functional.h>
-#include <pybind11/stl.h>
-
 #include <atomic>
 #include <mutex>
 
@@ -11,6 +8,8 @@
 #include "plan.h"
 #include "stats.h"
 #include "tap.h"
+#include <pybind11/functional.h>
+#include <pybind11/stl.h>
 
 namespace wrackline::bindings {
 namespace {
@@ -20,8 +19,8 @@ constexpr Millis kTick = 50;
 // One run of a job. loop() is called once, by any thread; the rest by any thread meanwhile.
 class RunHandle {
  public:
-  RunHandle(const PlanHandle& plan, const std::optional<JobOptions>& options, const LogHandle* log, const RowsHandle* rows,
-            std::shared_ptr<Tap> tap)
+  RunHandle(const PlanHandle& plan, const std::optional<JobOptions>& options, const LogHandle* log,
+            const RowsHandle* rows, std::shared_ptr<Tap> tap)
       : tap_(std::move(tap)) {
     RunEnv env;
     if (log != nullptr) env.log = log->get();
@@ -103,8 +102,9 @@ class RunHandle {
 };
 
 JobOptions make_options(Millis commit_interval, int64_t commit_rows, Millis checkpoint_interval, std::string state_dir,
-                        int64_t memory_limit, int64_t max_poll_records, bool fresh, bool replay_accept, bool resume_append,
-                        std::vector<std::string> reset_steps, bool until_now, bool close, int64_t max_rows) {
+                        int64_t memory_limit, int64_t max_poll_records, bool fresh, bool replay_accept,
+                        bool resume_append, std::vector<std::string> reset_steps, bool until_now, bool close,
+                        int64_t max_rows) {
   JobOptions options;
   options.commit_interval = commit_interval;
   options.commit_rows = commit_rows;
@@ -148,7 +148,8 @@ py::dict to_dict(const std::map<int32_t, Ledger>& ledgers) {
     py::list steps;
     for (const LedgerEntry& entry : ledger) {
       py::dict counts;
-      StepCounts::for_each([&](const char* name, int64_t StepCounts::* member) { counts[name] = entry.counts.*member; });
+      StepCounts::for_each(
+          [&](const char* name, int64_t StepCounts::* member) { counts[name] = entry.counts.*member; });
       steps.append(py::make_tuple(entry.step, counts));
     }
     out[py::int_(partition)] = steps;
@@ -158,7 +159,8 @@ py::dict to_dict(const std::map<int32_t, Ledger>& ledgers) {
 
 void register_run(py::module_& m) {
   py::class_<RowsHandle>(m, "Rows")
-      .def(py::init([](const std::vector<FieldTuple>& schema) { return RowsHandle(make_schema(schema)); }), py::arg("schema"))
+      .def(py::init([](const std::vector<FieldTuple>& schema) { return RowsHandle(make_schema(schema)); }),
+           py::arg("schema"))
       .def(
           "append",
           [](const RowsHandle& rows, const Table& table) {
@@ -187,7 +189,8 @@ void register_run(py::module_& m) {
            py::arg("until_now") = false, py::arg("close") = false, py::arg("max_rows") = 0);
 
   py::class_<RunHandle>(m, "Run")
-      .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const RowsHandle*, std::shared_ptr<Tap>>(),
+      .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const RowsHandle*,
+                    std::shared_ptr<Tap>>(),
            py::arg("plan"), py::kw_only(), py::arg("options") = py::none(), py::arg("log") = py::none(),
            py::arg("rows") = py::none(), py::arg("tap") = py::none())
       .def("loop", &RunHandle::loop, py::kw_only(), py::arg("progress") = py::none(), py::arg("every_ms") = 250,

@@ -1,9 +1,9 @@
 // Counts as plain Python values.
 #pragma once
 
-#include <pybind11/pybind11.h>
-
 #include <map>
+
+#include <pybind11/pybind11.h>
 
 #include "wrackline/core/ledger.h"
 #include "wrackline/job/worker.h"

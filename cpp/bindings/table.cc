@@ -1,12 +1,12 @@
 #include "table.h"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
 #include "bindings.h"
+#include <pybind11/stl.h>
+
 #include "wrackline/core/arrow.h"
 #include "wrackline/core/key.h"
 #include "wrackline/time/timestamp.h"
@@ -151,8 +151,9 @@ Table import_arrow(const py::object& frame) {
     auto array = take_from<ArrowArray>(capsules[1], "arrow_array");
     return imported(check(import_batch(&schema, &array)));
   }
-  raise(Status::invalid("a " + std::string(py::str(py::type::of(frame).attr("__name__"))) +
-                        " has no Arrow interface (__arrow_c_stream__); give a Polars, pyarrow, pandas or DuckDB table"));
+  raise(
+      Status::invalid("a " + std::string(py::str(py::type::of(frame).attr("__name__"))) +
+                      " has no Arrow interface (__arrow_c_stream__); give a Polars, pyarrow, pandas or DuckDB table"));
 }
 
 }  // namespace
@@ -186,7 +187,8 @@ Result<Table> Table::united(SchemaPtr first, const std::vector<Batch>& batches) 
   std::vector<Field> fields = first->fields();
   std::vector<SchemaPtr> schemas{first};
   for (const Batch& batch : batches) {
-    if (batch.length > 0 && std::none_of(schemas.begin(), schemas.end(), [&](const SchemaPtr& s) { return *s == *batch.schema; })) {
+    if (batch.length > 0 &&
+        std::none_of(schemas.begin(), schemas.end(), [&](const SchemaPtr& s) { return *s == *batch.schema; })) {
       schemas.push_back(batch.schema);
     }
   }
@@ -195,7 +197,8 @@ Result<Table> Table::united(SchemaPtr first, const std::vector<Batch>& batches) 
       if (schemas[i]->index_of(field.name) < 0) field.nullable = true;
     }
     for (Field field : schemas[i]->fields()) {
-      const auto same = std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == field.name; });
+      const auto same =
+          std::find_if(fields.begin(), fields.end(), [&](const Field& f) { return f.name == field.name; });
       if (same == fields.end()) {
         field.nullable = true;
         fields.push_back(field);
@@ -205,8 +208,9 @@ Result<Table> Table::united(SchemaPtr first, const std::vector<Batch>& batches) 
       if (same->type == field.type && same->item == field.item) continue;
       const auto number = [](Type type) { return type == Type::kInt64 || type == Type::kFloat64; };
       if (!number(same->type) || !number(field.type)) {
-        return Status::invalid("column \"" + field.name + "\" is " + type_text(*same) + " in one of these streams and " +
-                               type_text(field) + " in another; take them one by one");
+        return Status::invalid("column \"" + field.name + "\" is " + type_text(*same) +
+                               " in one of these streams and " + type_text(field) +
+                               " in another; take them one by one");
       }
       same->type = Type::kFloat64;
     }
@@ -261,7 +265,8 @@ Result<Table> Table::conform(const SchemaPtr& schema) const {
     const Field& have = schema_->field(index);
     const bool widens = have.type == Type::kInt64 && field.type == Type::kFloat64;
     if (have.type != field.type && !widens) {
-      return Status::invalid("column \"" + field.name + "\" is " + type_text(have) + ", but the schema says " + type_text(field));
+      return Status::invalid("column \"" + field.name + "\" is " + type_text(have) + ", but the schema says " +
+                             type_text(field));
     }
   }
   int64_t before = 0;
@@ -320,7 +325,9 @@ void register_table(py::module_& m) {
           py::arg("columns"))
       .def(
           "conform",
-          [](const Table& table, const std::vector<FieldTuple>& schema) { return check(table.conform(make_schema(schema))); },
+          [](const Table& table, const std::vector<FieldTuple>& schema) {
+            return check(table.conform(make_schema(schema)));
+          },
           py::arg("schema"))
       .def(
           "__arrow_c_stream__",

@@ -1,12 +1,12 @@
 // Table: finished columns, as batches of one schema. What collect() gives and from_records(), from_arrow() make.
 #pragma once
 
-#include <pybind11/pybind11.h>
-
 #include <memory>
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include <pybind11/pybind11.h>
 
 #include "wrackline/core/batch.h"
 #include "wrackline/core/status.h"

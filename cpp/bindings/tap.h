@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "table.h"
+
 #include "wrackline/job/worker.h"
 #include "wrackline/source/rows.h"
 

@@ -298,7 +298,7 @@ def encode_value(row: Any, number: int) -> bytes | str | None:
     if not isinstance(row, dict):
         raise InvalidArgumentError(f"append: row {number} is a {type(row).__name__}, not a dict, bytes, str or None")
     try:
-        return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+        return _ENCODER.encode(row)
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(f"append: row {number} is no JSON: {error}") from None
 
@@ -310,6 +310,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
 
 
 def _key_of(row: Any, key: list[str], number: int) -> bytes | None:
@@ -325,4 +328,4 @@ def _key_of(row: Any, key: list[str], number: int) -> bytes | None:
         return parts[0].encode()
     if len(parts) == 1 and parts[0] is None:
         return None
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+    return _ENCODER.encode(parts).encode()

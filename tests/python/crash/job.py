@@ -1,0 +1,83 @@
+"""The job of the crash tests, in a process of its own: python tests/python/crash/job.py SETTINGS_AS_JSON
+
+Prints one line of JSON when it ends in order: {"stats": ..., "ledger": ...}. An error of the package ends it with 3 and
+"<class>: <text>" on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import wrackline as wl
+
+
+class Event(wl.Schema):
+    id: str
+    k: str
+    v: float | None
+    ts: datetime
+
+
+def build(settings: dict[str, Any]) -> wl.Job:
+    options = {
+        name: settings[name]
+        for name in ("commit_interval", "commit_rows", "checkpoint_interval", "memory_limit")
+        if name in settings
+    }
+    job = wl.Job(settings.get("name", "crash"), log=settings["log"], state_dir=settings["state_dir"], **options)
+    events = job.read(
+        settings.get("topic", "events"),
+        Event,
+        time="ts",
+        unit="ms",
+        out_of_orderness=settings.get("out_of_orderness", "2s"),
+        partitioned_by="k",
+    )
+    kept = events.filter("v", ">=", 0.0)
+    once = kept.dedup("id", within="20s", allowed_lateness="10s")
+    keyed = once.key_by("k")
+    late_panes = "each" if settings.get("each") else "commit"
+    tumbling = keyed.window(
+        wl.tumbling(settings.get("window", "5s")),
+        allowed_lateness=settings.get("allowed_lateness", "3s"),
+        emit_late=late_panes,
+        name="tumbling",
+    ).agg(n=wl.count(), total=wl.sum("v"), mean=wl.mean("v"), low=wl.min("v"), high=wl.max("v"))
+    hopping = keyed.window(wl.hopping("6s", "2s"), allowed_lateness="1s", emit_late=late_panes, name="hopping").agg(
+        n=wl.count(), first=wl.first("v"), last=wl.last("v"), ids=wl.n_unique("id")
+    )
+    tumbling.write("tumbling")
+    hopping.write("hopping")
+    job.late.write("late")
+    once.duplicates.write("duplicates")
+    job.dead_letters.write("dead")
+    return job
+
+
+def main() -> int:
+    settings = json.loads(sys.argv[1])
+
+    def progress(stats: wl.Stats) -> None:
+        if settings.get("progress"):
+            print(json.dumps({"phase": stats.phase, "rows": stats.rows_taken}), flush=True)
+
+    try:
+        outcome = build(settings).run(progress=progress, **settings.get("run", {"until": "now", "close": True}))
+    except wl.WracklineError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 3
+    ledger = {
+        str(number): {step: counts.as_dict() for step, counts in steps.items()}
+        for number, steps in outcome.ledger.partitions.items()
+    }
+    stats = {**asdict(outcome.stats), "watermark": repr(outcome.stats.watermark)}
+    print(json.dumps({"stats": stats, "ledger": ledger}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

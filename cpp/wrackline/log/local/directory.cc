@@ -1,14 +1,14 @@
 #include "wrackline/log/local/directory.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <set>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "wrackline/core/hash.h"
 #include "wrackline/core/logging.h"
@@ -53,11 +53,13 @@ Result<File> lock_owner(const std::string& path) {
     char text[32] = {};
     const ssize_t size = pread(file.fd(), text, sizeof text - 1, 0);
     const std::string pid = size > 0 ? "process " + std::string(text, strcspn(text, "\n")) : "another process";
-    return Status::unavailable("it is held for writing by " + pid +
-                               "; one process at a time writes to an embedded log, several need Kafka (kafka://host:port)");
+    return Status::unavailable(
+        "it is held for writing by " + pid +
+        "; one process at a time writes to an embedded log, several need Kafka (kafka://host:port)");
   }
   const std::string pid = std::to_string(getpid()) + "\n";
-  if (ftruncate(file.fd(), 0) != 0 || pwrite(file.fd(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+  if (ftruncate(file.fd(), 0) != 0 ||
+      pwrite(file.fd(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
     return failed("cannot write '" + name + "'");
   }
   return file;
@@ -74,19 +76,21 @@ struct Guard {
   char magic[4] = {'W', 'L', 'G', 'D'};
   uint32_t version = 1;
   uint64_t boot = 0;
-  uint64_t acknowledged = 0;
+  Position acknowledged;
 };
-static_assert(sizeof(Guard) == 24);
+static_assert(sizeof(Guard) == 48);
 
 Result<File> open_guard(const std::string& path, int flags) {
   const std::string name = path + "/" + kGuard;
   File file(open(name.c_str(), O_CLOEXEC | flags, 0644));
-  if (file.fd() < 0) return errno == ENOENT ? Status::corruption("'" + name + "' is missing") : failed("cannot open '" + name + "'");
+  if (file.fd() < 0)
+    return errno == ENOENT ? Status::corruption("'" + name + "' is missing") : failed("cannot open '" + name + "'");
   return file;
 }
 
 Status write_guard(const File& file, const Guard& guard) {
-  if (pwrite(file.fd(), &guard, sizeof guard, 0) != static_cast<ssize_t>(sizeof guard)) return failed("cannot write 'guard'");
+  if (pwrite(file.fd(), &guard, sizeof guard, 0) != static_cast<ssize_t>(sizeof guard))
+    return failed("cannot write 'guard'");
   return {};
 }
 
@@ -98,7 +102,8 @@ Result<Guard> read_guard(const File& file) {
     return Status::corruption("the file 'guard' is damaged");
   }
   if (guard.version != expected.version) {
-    return Status::corruption("it was written by a newer program (guard version " + std::to_string(guard.version) + ")");
+    return Status::corruption("it was written by a newer program (guard version " + std::to_string(guard.version) +
+                              ")");
   }
   return guard;
 }
@@ -115,7 +120,8 @@ Result<bool> is_log(const std::string& path) {
   if (error == std::errc::no_such_file_or_directory) return false;
   if (error) return Status::unavailable("'" + path + "': " + error.message());
   if (names.contains(kDb)) {
-    if (!names.contains(kGuard)) return Status::corruption("'" + path + "' is not a log, or its file 'guard' is missing");
+    if (!names.contains(kGuard))
+      return Status::corruption("'" + path + "' is not a log, or its file 'guard' is missing");
     return true;
   }
   for (const std::string& name : names) {
@@ -140,7 +146,8 @@ Status create(const std::string& path) {
 // Owns the lock for as long as the storage below is open.
 class DirectoryStorage final : public Storage {
  public:
-  DirectoryStorage(File owner, std::unique_ptr<Storage> storage) : owner_(std::move(owner)), storage_(std::move(storage)) {}
+  DirectoryStorage(File owner, std::unique_ptr<Storage> storage)
+      : owner_(std::move(owner)), storage_(std::move(storage)) {}
   Status write(Write write) override { return storage_->write(std::move(write)); }
   Result<std::optional<Bytes>> get(std::string_view key) override { return storage_->get(key); }
   std::unique_ptr<Cursor> cursor(std::string lower, std::string upper) override {
@@ -166,17 +173,19 @@ Result<std::unique_ptr<Storage>> open_directory(const std::string& path) {
   WL_ASSIGN_OR_RETURN(File guard_file, open_guard(path, O_RDWR));
   WL_ASSIGN_OR_RETURN(Guard guard, read_guard(guard_file));
   if (exists) {
+    WL_RETURN_IF_ERROR(check_manifest(path + "/" + kDb, guard.acknowledged));
     WL_ASSIGN_OR_RETURN(const uint64_t last, inspect_rocksdb(path + "/" + kDb));
-    if (last < guard.acknowledged) {
-      const std::string lost = std::to_string(guard.acknowledged - last) + " acknowledged changes are missing";
-      if (guard.boot != 0 && guard.boot == boot_id()) return Status::corruption(lost + ": its files were cut or damaged");
+    if (last < guard.acknowledged.sequence) {
+      const std::string lost = std::to_string(guard.acknowledged.sequence - last) + " acknowledged changes are missing";
+      if (guard.boot != 0 && guard.boot == boot_id())
+        return Status::corruption(lost + ": its files were cut or damaged");
       log_line(LogLevel::kWarning, "log '" + path + "': " + lost + " since the machine stopped; going on without them");
     }
   }
   guard.boot = boot_id();
   auto shared_guard = std::make_shared<File>(std::move(guard_file));  // std::function wants it copyable
-  const auto acknowledged = [shared_guard, guard](uint64_t last) mutable {
-    guard.acknowledged = last;
+  const auto acknowledged = [shared_guard, guard](const Position& position) mutable {
+    guard.acknowledged = position;
     const Status written = write_guard(*shared_guard, guard);
     (void)written;  // then a loss may go unnoticed; the log itself is whole
   };
@@ -191,7 +200,7 @@ Result<std::unique_ptr<Storage>> open_directory_for_reading(const std::string& p
   auto shared_guard = std::make_shared<File>(std::move(guard_file));  // std::function wants it copyable
   const auto acknowledged = [shared_guard]() -> Result<uint64_t> {
     WL_ASSIGN_OR_RETURN(const Guard guard, read_guard(*shared_guard));
-    return guard.acknowledged;
+    return guard.acknowledged.sequence;
   };
   return open_rocksdb_beside(path + "/" + kDb, acknowledged);
 }

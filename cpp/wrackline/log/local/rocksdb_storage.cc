@@ -1,5 +1,13 @@
 #include "wrackline/log/local/rocksdb_storage.h"
 
+#include <atomic>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <set>
+
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
@@ -8,12 +16,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
-#include <atomic>
-#include <cstring>
-#include <filesystem>
-#include <mutex>
-#include <set>
-
+#include "wrackline/core/hash.h"
 #include "wrackline/log/local/engine.h"
 #include "wrackline/log/local/state.h"
 
@@ -89,7 +92,11 @@ rocksdb::Options make_options() {
 class RocksDbCursor final : public Cursor {
  public:
   RocksDbCursor(std::shared_ptr<rocksdb::DB> db, std::string lower, std::string upper)
-      : db_(std::move(db)), lower_(std::move(lower)), upper_(std::move(upper)), lower_slice_(lower_), upper_slice_(upper_) {
+      : db_(std::move(db)),
+        lower_(std::move(lower)),
+        upper_(std::move(upper)),
+        lower_slice_(lower_),
+        upper_slice_(upper_) {
     rocksdb::ReadOptions options;
     options.iterate_lower_bound = &lower_slice_;
     options.iterate_upper_bound = &upper_slice_;
@@ -137,10 +144,46 @@ Result<std::unique_ptr<rocksdb::DB>> open_read_only(const std::string& path) {
   return std::unique_ptr<rocksdb::DB>(raw);
 }
 
+// Notices when the files change, from RocksDB's threads.
+class FilesChanged final : public rocksdb::EventListener {
+ public:
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { changed_ = true; }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo&) override { changed_ = true; }
+  bool take() { return changed_.exchange(false); }
+
+ private:
+  std::atomic<bool> changed_ = true;
+};
+
+// 0: it is no manifest's name.
+uint64_t manifest_number(std::string_view name) {
+  constexpr std::string_view kPrefix = "MANIFEST-";
+  if (!name.starts_with(kPrefix)) return 0;
+  name.remove_prefix(kPrefix.size());
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  return error == std::errc() && end == name.data() + name.size() ? number : 0;
+}
+
+// The hash of the first `size` bytes of a file; nullopt: it does not have so many.
+std::optional<uint64_t> hash_of_beginning(const std::string& path, uint64_t size) {
+  std::error_code error;
+  if (const uintmax_t there = std::filesystem::file_size(path, error); error || there < size) return std::nullopt;
+  std::string bytes(size, '\0');
+  std::ifstream file(path, std::ios::binary);
+  if (!file.read(bytes.data(), static_cast<std::streamsize>(size))) return std::nullopt;
+  return hash64(bytes);
+}
+
 class RocksDbStorage final : public Storage {
  public:
-  RocksDbStorage(std::unique_ptr<rocksdb::DB> db, std::function<void(uint64_t)> acknowledged)
-      : db_(std::move(db)), acknowledged_(std::move(acknowledged)) {}
+  using Acknowledged = std::function<void(const Position&)>;
+
+  explicit RocksDbStorage(std::unique_ptr<rocksdb::DB> db, Acknowledged acknowledged = {},
+                          std::shared_ptr<FilesChanged> files = nullptr)
+      : db_(std::move(db)), acknowledged_(std::move(acknowledged)), files_(std::move(files)) {
+    acknowledge();
+  }
 
   Status write(Write write) override {
     size_t bytes = 64;
@@ -157,7 +200,7 @@ class RocksDbStorage final : public Storage {
     if (status.ok() && failed_) status = db_->Resume();
     if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &batch);
     failed_ = !status.ok();
-    if (status.ok() && acknowledged_) acknowledged_(db_->GetLatestSequenceNumber());
+    if (status.ok()) acknowledge();
     return translate(status);
   }
 
@@ -168,7 +211,31 @@ class RocksDbStorage final : public Storage {
 
  private:
   const std::shared_ptr<rocksdb::DB> db_;  // shared with cursors
-  const std::function<void(uint64_t)> acknowledged_;
+  void acknowledge() {
+    if (!acknowledged_) return;
+    if (files_->take()) look_at_manifest();
+    position_.sequence = db_->GetLatestSequenceNumber();
+    acknowledged_(position_);
+  }
+
+  void look_at_manifest() {
+    std::vector<std::string> names;
+    uint64_t size = 0;
+    if (!db_->GetLiveFiles(names, &size, false).ok()) return;
+    for (const std::string& name : names) {
+      const uint64_t number = manifest_number(std::string_view(name).substr(1));
+      if (number == 0) continue;
+      if (const auto hash = hash_of_beginning(db_->GetName() + name, size)) {
+        position_.manifest = number;
+        position_.manifest_bytes = size;
+        position_.manifest_hash = *hash;
+      }
+    }
+  }
+
+  const Acknowledged acknowledged_;
+  const std::shared_ptr<FilesChanged> files_;
+  Position position_;
   std::atomic<bool> failed_ = false;
 };
 
@@ -259,7 +326,7 @@ Status create_rocksdb(const std::string& path) {
   const rocksdb::Status status = rocksdb::DB::Open(options, path, &raw);
   if (status.IsIOError()) return Status::unavailable(status.ToString());
   WL_RETURN_IF_ERROR(translate(status));
-  RocksDbStorage storage(std::unique_ptr<rocksdb::DB>(raw), {});
+  RocksDbStorage storage{std::unique_ptr<rocksdb::DB>(raw)};
   return initialise(storage);
 }
 
@@ -267,17 +334,35 @@ Result<uint64_t> inspect_rocksdb(const std::string& path) {
   WL_ASSIGN_OR_RETURN(std::unique_ptr<rocksdb::DB> db, open_read_only(path));
   WL_RETURN_IF_ERROR(check_blob_files(*db, path));
   const uint64_t last = db->GetLatestSequenceNumber();
-  RocksDbStorage storage(std::move(db), {});
+  RocksDbStorage storage(std::move(db));
   WL_ASSIGN_OR_RETURN(const std::string id, load_id(storage));
   return last;
 }
 
-Result<std::unique_ptr<Storage>> open_rocksdb(const std::string& path, std::function<void(uint64_t)> acknowledged) {
+Status check_manifest(const std::string& path, const Position& known) {
+  if (known.manifest == 0) return {};
+  std::string current;
+  std::ifstream file(path + "/CURRENT");
+  std::getline(file, current);
+  const uint64_t number = manifest_number(current);
+  if (number == 0) return {};              // RocksDB says what is wrong with it
+  if (number > known.manifest) return {};  // it begins with all that the former one said
+  if (number < known.manifest) return Status::corruption("'CURRENT' names an old list of files, " + current);
+  if (hash_of_beginning(path + "/" + current, known.manifest_bytes) != known.manifest_hash) {
+    return Status::corruption("the list of files, '" + current + "', was cut or damaged");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Storage>> open_rocksdb(const std::string& path,
+                                              std::function<void(const Position&)> acknowledged) {
+  rocksdb::Options options = make_options();
+  const auto files = std::make_shared<FilesChanged>();
+  options.listeners.push_back(files);
   rocksdb::DB* raw = nullptr;
-  WL_RETURN_IF_ERROR(translate(rocksdb::DB::Open(make_options(), path, &raw)));
+  WL_RETURN_IF_ERROR(translate(rocksdb::DB::Open(options, path, &raw)));
   std::unique_ptr<rocksdb::DB> db(raw);
-  acknowledged(db->GetLatestSequenceNumber());
-  return std::unique_ptr<Storage>(std::make_unique<RocksDbStorage>(std::move(db), std::move(acknowledged)));
+  return std::unique_ptr<Storage>(std::make_unique<RocksDbStorage>(std::move(db), std::move(acknowledged), files));
 }
 
 Result<std::unique_ptr<Storage>> open_rocksdb_beside(const std::string& path,

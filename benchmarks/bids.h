@@ -8,9 +8,10 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <unistd.h>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include "wrackline/job/run.h"
 
@@ -42,16 +43,17 @@ inline std::string bidder_name(uint64_t number) {
 }
 
 // One batch of bids, from number `first` on.
-inline std::shared_ptr<Records> make_bids(std::mt19937_64& random, const BidShape& shape, int64_t first, int64_t count) {
+inline std::shared_ptr<Records> make_bids(std::mt19937_64& random, const BidShape& shape, int64_t first,
+                                          int64_t count) {
   auto records = std::make_shared<Records>();
   char text[160];
   for (int64_t i = first; i < first + count; ++i) {
     const auto time = 1'700'000'000'000LL + static_cast<int64_t>(static_cast<double>(i) * 1000 / shape.per_second) -
                       static_cast<int64_t>(random() % static_cast<uint64_t>(shape.disorder + 1));
-    const int size = std::snprintf(text, sizeof text, R"({"auction":%d,"bidder":"%s","price":%d,"channel":"%c","dateTime":%lld})",
-                                   static_cast<int>(1000 + random() % 900), bidder_name(random() % static_cast<uint64_t>(shape.bidders)).c_str(),
-                                   static_cast<int>(100 + random() % 9'900), static_cast<char>('a' + random() % 4),
-                                   static_cast<long long>(time));
+    const int size = std::snprintf(
+        text, sizeof text, R"({"auction":%d,"bidder":"%s","price":%d,"channel":"%c","dateTime":%lld})",
+        static_cast<int>(1000 + random() % 900), bidder_name(random() % static_cast<uint64_t>(shape.bidders)).c_str(),
+        static_cast<int>(100 + random() % 9'900), static_cast<char>('a' + random() % 4), static_cast<long long>(time));
     records->add(std::nullopt, std::string_view(text, static_cast<size_t>(size)), 1'700'000'000'000LL, i);
   }
   records->pad();
@@ -77,7 +79,8 @@ inline std::shared_ptr<const Plan> bid_plan(const std::string& job, Millis size)
   const StreamRef bids = must(plan->read(source));
   WindowSpec window = WindowSpec::tumbling(size);
   window.key_columns = {"bidder"};
-  window.aggregates = {{"n", "count", ""}, {"total", "sum", "price"}, {"low", "min", "price"}, {"high", "max", "price"}};
+  window.aggregates = {
+      {"n", "count", ""}, {"total", "sum", "price"}, {"low", "min", "price"}, {"high", "max", "price"}};
   const StreamRef sums = must(plan->window(bids, window, true, ""));
   must(plan->write({.streams = {sums}, .topic = job + "-sums"}));
   must(plan->finish());

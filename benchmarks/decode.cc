@@ -1,7 +1,5 @@
 // JSON to five checked columns, against a bare simdjson loop that puts the same five fields into
 // arrays and checks nothing beyond their types.
-#include <simdjson.h>
-
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +9,8 @@
 #include <vector>
 
 #include "pairs.h"
+#include <simdjson.h>
+
 #include "wrackline/codec/json_decoder.h"
 
 namespace {
@@ -25,10 +25,11 @@ std::shared_ptr<Records> make_batch(std::mt19937_64& random, int64_t first) {
   auto records = std::make_shared<Records>();
   char text[160];
   for (int64_t i = 0; i < kBatch; ++i) {
-    const int size = std::snprintf(text, sizeof text, R"({"auction":%d,"bidder":%d,"price":%.2f,"channel":"%s","dateTime":%lld})",
-                                   static_cast<int>(1000 + random() % 100'000), static_cast<int>(1000 + random() % 100'000),
-                                   static_cast<double>(random() % 10'000'000) / 100, kChannels[random() % 4],
-                                   1'700'000'000'000LL + static_cast<long long>(first + i));
+    const int size =
+        std::snprintf(text, sizeof text, R"({"auction":%d,"bidder":%d,"price":%.2f,"channel":"%s","dateTime":%lld})",
+                      static_cast<int>(1000 + random() % 100'000), static_cast<int>(1000 + random() % 100'000),
+                      static_cast<double>(random() % 10'000'000) / 100, kChannels[random() % 4],
+                      1'700'000'000'000LL + static_cast<long long>(first + i));
     records->add(std::nullopt, std::string_view(text, static_cast<size_t>(size)), 0, first + i);
   }
   records->pad();
@@ -82,7 +83,8 @@ int main(int argc, char** argv) {
     batches.push_back(make_batch(random, i));
     bytes += batches.back()->byte_size();
   }
-  std::fprintf(stderr, "%lld records of %.1f bytes\n", static_cast<long long>(kRecords), static_cast<double>(bytes) / static_cast<double>(kRecords));
+  std::fprintf(stderr, "%lld records of %.1f bytes\n", static_cast<long long>(kRecords),
+               static_cast<double>(bytes) / static_cast<double>(kRecords));
 
   Result<JsonDecoder> decoder = JsonDecoder::make(Schema({{.name = "auction", .type = Type::kInt64},
                                                           {.name = "bidder", .type = Type::kInt64},

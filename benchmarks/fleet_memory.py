@@ -1,7 +1,7 @@
 """Resident memory of the fleet job after 5 million readings, in MB, against its bound.
 
-The input is generated before, by another process. What counts is the process's peak, with Python in it and with RocksDB's
-caches of the log.
+The input is generated before, by another process. What counts is the process's peak, with Python in
+it and with RocksDB's caches of the log.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ BOUND_MB = 300
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = f"local:{folder}/log"
-        subprocess.run([sys.executable, str(EXAMPLES / "fleet_generator.py"), log], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run(
+            [sys.executable, str(EXAMPLES / "fleet_generator.py"), log], stdout=subprocess.DEVNULL, check=True
+        )
         job = subprocess.Popen(
-            [sys.executable, str(EXAMPLES / "fleet.py"), log, "--state-dir", f"{folder}/state"], stdout=subprocess.DEVNULL
+            [sys.executable, str(EXAMPLES / "fleet.py"), log, "--state-dir", f"{folder}/state"],
+            stdout=subprocess.DEVNULL,
         )
         _, status, used = os.wait4(job.pid, 0)
         if status != 0:

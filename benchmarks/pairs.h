@@ -37,9 +37,9 @@ inline void compare(const std::string& name, int pairs, double items, auto&& our
     our_rates.push_back(items / our_time);
     limit_rates.push_back(items / limit_time);
   }
-  std::printf("{\"name\": \"%s\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"ours\": %.0f, \"limit\": %.0f}\n", name.c_str(),
-              median(ratios), *std::min_element(ratios.begin(), ratios.end()), *std::max_element(ratios.begin(), ratios.end()),
-              median(our_rates), median(limit_rates));
+  std::printf("{\"name\": \"%s\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"ours\": %.0f, \"limit\": %.0f}\n",
+              name.c_str(), median(ratios), *std::min_element(ratios.begin(), ratios.end()),
+              *std::max_element(ratios.begin(), ratios.end()), median(our_rates), median(limit_rates));
   std::fflush(stdout);
 }
 

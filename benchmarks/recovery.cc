@@ -4,20 +4,20 @@
 // The program starts itself as the job's process: that one appends bids at a fixed rate from a thread of its own,
 // works on them, and writes a line whenever committed output has grown.
 #include <csignal>
-#include <fcntl.h>
-#include <sys/wait.h>
 #include <thread>
 
 #include "bids.h"
 #include "pairs.h"
+#include <fcntl.h>
+#include <sys/wait.h>
 
 namespace {
 
 using namespace wrackline;
 
 constexpr int64_t kKeys = 1'000'000;
-constexpr int64_t kPrefill = 3'000'000;      // enough to meet nearly every key
-constexpr double kPerSecond = 300'000;       // about a fifth of what one worker can do
+constexpr int64_t kPrefill = 3'000'000;  // enough to meet nearly every key
+constexpr double kPerSecond = 300'000;   // about a fifth of what one worker can do
 constexpr int64_t kBatch = 3'000;
 
 std::shared_ptr<const Plan> plan() {
@@ -32,11 +32,13 @@ std::shared_ptr<const Plan> plan() {
   WindowSpec state = WindowSpec::tumbling(100 * 86'400'000LL);  // holds every bidder
   state.key_columns = {"bidder"};
   state.aggregates = {{"n", "count", ""}, {"total", "sum", "price"}, {"low", "min", "price"}, {"high", "max", "price"}};
-  bench::must(plan->write({.streams = {bench::must(plan->window(bids, state, true, "state"))}, .topic = "recovery-state"}));
+  bench::must(
+      plan->write({.streams = {bench::must(plan->window(bids, state, true, "state"))}, .topic = "recovery-state"}));
   WindowSpec output = WindowSpec::tumbling(100);  // puts something out each 100 ms of event time
   output.key_columns = {"channel"};
   output.aggregates = {{"n", "count", ""}};
-  bench::must(plan->write({.streams = {bench::must(plan->window(bids, output, true, "output"))}, .topic = "recovery-output"}));
+  bench::must(
+      plan->write({.streams = {bench::must(plan->window(bids, output, true, "output"))}, .topic = "recovery-output"}));
   bench::must(plan->finish());
   return plan;
 }
@@ -60,11 +62,13 @@ int child(const std::string& folder) {
     for (;;) {
       append();
       const auto due = begin + static_cast<int64_t>(static_cast<double>(next - first) * 1e6 / kPerSecond);
-      if (const int64_t early = due - clock->steady_us(); early > 0) std::this_thread::sleep_for(std::chrono::microseconds(early));
+      if (const int64_t early = due - clock->steady_us(); early > 0)
+        std::this_thread::sleep_for(std::chrono::microseconds(early));
     }
   });
   feeder.detach();
-  const auto run = bench::must(Run::open(plan(), {.checkpoint_interval = 2'000, .state_dir = folder + "/state"}, {.log = log, .clock = clock}));
+  const auto run = bench::must(
+      Run::open(plan(), {.checkpoint_interval = 2'000, .state_dir = folder + "/state"}, {.log = log, .clock = clock}));
   int64_t told = -1;
   int64_t commits = 0;
   for (;;) {
@@ -137,6 +141,8 @@ int main(int argc, char** argv) {
   kill(process.id, SIGKILL);
   waitpid(process.id, nullptr, 0);
   std::sort(seconds.begin(), seconds.end());
-  std::printf("{\"name\": \"kill -9 to the first new output\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"seconds\": %.2f}\n",
-              1.5 / bench::median(seconds), 1.5 / seconds.back(), 1.5 / seconds.front(), bench::median(seconds));
+  std::printf(
+      "{\"name\": \"kill -9 to the first new output\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"seconds\": "
+      "%.2f}\n",
+      1.5 / bench::median(seconds), 1.5 / seconds.back(), 1.5 / seconds.front(), bench::median(seconds));
 }

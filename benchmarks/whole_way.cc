@@ -2,6 +2,7 @@
 // against decoding the same records alone. One worker, 1,000 keys.
 #include "bids.h"
 #include "pairs.h"
+
 #include "wrackline/codec/json_decoder.h"
 
 int main(int argc, char** argv) {
@@ -28,7 +29,8 @@ int main(int argc, char** argv) {
       "whole way, local log", pairs, static_cast<double>(kBids),
       [&] {
         const auto plan = bench::bid_plan("whole-" + std::to_string(job++), 10'000);
-        const auto run = bench::must(Run::open(plan, {.state_dir = folder / "state", .until_now = true}, {.log = log, .clock = clock}));
+        const auto run = bench::must(
+            Run::open(plan, {.state_dir = folder / "state", .until_now = true}, {.log = log, .clock = clock}));
         bench::must(run->loop(nullptr, 1000));
         if (run->worker().stats().rows_taken != kBids) std::abort();
       },

@@ -2,14 +2,14 @@
 // as a store would keep them.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <bit>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/core/scalar.h"
 #include "wrackline/core/step.h"
@@ -19,12 +19,18 @@ namespace wrackline::testing {
 using Row = std::vector<Scalar>;
 
 inline void append(Column& column, const Scalar& value) {
-  if (const auto* b = std::get_if<bool>(&value)) column.append_bool(*b);
-  else if (const auto* i = std::get_if<int64_t>(&value)) column.append_int64(*i);
-  else if (const auto* d = std::get_if<double>(&value)) column.append_float64(*d);
-  else if (const auto* s = std::get_if<std::string>(&value)) column.append_string(*s);
-  else if (const auto* t = std::get_if<Timestamp>(&value)) column.append_int64(t->millis);
-  else column.append_null();
+  if (const auto* b = std::get_if<bool>(&value))
+    column.append_bool(*b);
+  else if (const auto* i = std::get_if<int64_t>(&value))
+    column.append_int64(*i);
+  else if (const auto* d = std::get_if<double>(&value))
+    column.append_float64(*d);
+  else if (const auto* s = std::get_if<std::string>(&value))
+    column.append_string(*s);
+  else if (const auto* t = std::get_if<Timestamp>(&value))
+    column.append_int64(t->millis);
+  else
+    column.append_null();
 }
 
 // Lists and decimals come back as text.
@@ -53,11 +59,16 @@ inline Scalar read(const Column& column, int64_t row) {
   for (int32_t i = column.offsets()[row]; i < column.offsets()[row + 1]; ++i) {
     if (i > column.offsets()[row]) text += ",";
     const Scalar item = read(column.items(), i);
-    if (const auto* n = std::get_if<int64_t>(&item)) text += std::to_string(*n);
-    else if (const auto* d = std::get_if<double>(&item)) text += std::to_string(*d);
-    else if (const auto* b = std::get_if<bool>(&item)) text += *b ? "true" : "false";
-    else if (const auto* s = std::get_if<std::string>(&item)) text += *s;
-    else if (const auto* t = std::get_if<Timestamp>(&item)) text += std::to_string(t->millis);
+    if (const auto* n = std::get_if<int64_t>(&item))
+      text += std::to_string(*n);
+    else if (const auto* d = std::get_if<double>(&item))
+      text += std::to_string(*d);
+    else if (const auto* b = std::get_if<bool>(&item))
+      text += *b ? "true" : "false";
+    else if (const auto* s = std::get_if<std::string>(&item))
+      text += *s;
+    else if (const auto* t = std::get_if<Timestamp>(&item))
+      text += std::to_string(t->millis);
   }
   return text + "]";
 }

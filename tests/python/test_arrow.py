@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+
 from wrackline import _core
 
 ROWS = 100

@@ -97,7 +97,8 @@ class ColumnFiller {
       Bytes& validity = column_->mutable_validity();
       validity.assign((n + 7) / 8, 0xff);
       if ((n & 7) != 0) validity.back() = static_cast<uint8_t>((1U << (n & 7)) - 1);
-      for (const uint32_t row : nulls_) validity[row >> 3] = static_cast<uint8_t>(validity[row >> 3] & ~(1U << (row & 7)));
+      for (const uint32_t row : nulls_)
+        validity[row >> 3] = static_cast<uint8_t>(validity[row >> 3] & ~(1U << (row & 7)));
     }
     column_->set_length(rows, static_cast<int64_t>(nulls_.size()));
     return std::exchange(column_, nullptr);
@@ -107,9 +108,7 @@ class ColumnFiller {
   static constexpr int64_t kSlack = 16;  // copy_plain writes so far behind a string
 
   bool has_text() const { return type_ == Type::kString || type_ == Type::kBytes; }
-  void put(int64_t row, const void* eight_bytes) {
-    std::memcpy(fixed_ + (row & row_mask_) * 8, eight_bytes, 8);
-  }
+  void put(int64_t row, const void* eight_bytes) { std::memcpy(fixed_ + (row & row_mask_) * 8, eight_bytes, 8); }
   void grow_text(int64_t needed) {
     Bytes& values = column_->mutable_values();
     values.resize(static_cast<size_t>(needed + needed / 2));
@@ -126,7 +125,7 @@ class ColumnFiller {
   uint8_t* text_ = nullptr;
   int64_t text_capacity_ = 0;
   Buffer<uint8_t> bools_;
-  Buffer<uint32_t> nulls_;  // ascending
+  Buffer<uint32_t> nulls_;   // ascending
   double text_per_row_ = 8;  // of the column before
 };
 

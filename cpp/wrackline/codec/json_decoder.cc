@@ -1,11 +1,11 @@
 #include "wrackline/codec/json_decoder.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
+
+#include <simdjson.h>
 
 #include "wrackline/codec/column_filler.h"
 #include "wrackline/codec/json_keys.h"
@@ -44,7 +44,7 @@ class JsonDecoder::Impl {
     bool has_path = false;  // the name has dots
     bool plain = true;      // it has not
     TimeUnit unit = TimeUnit::kMillis;
-    uint64_t seen = 0;      // the walk (stamp_) that met it
+    uint64_t seen = 0;          // the walk (stamp_) that met it
     uint64_t literal_seen = 0;  // has_path: that met the whole name as one key
     uint64_t path_failed = 0;   // has_path: that met a bad value at the end of the path
     std::string_view path_reason;
@@ -117,8 +117,8 @@ class JsonDecoder::Impl {
   uint32_t end_ = 0;
   uint64_t stamp_ = 0;
   int fields_seen_ = 0;
-  bool check_paths_ = false;               // a path met something bad: matters unless its whole name is a key
-  const KeyEntry* no_object_ = nullptr;    // that path's last key, if there was no object behind it
+  bool check_paths_ = false;             // a path met something bad: matters unless its whole name is a key
+  const KeyEntry* no_object_ = nullptr;  // that path's last key, if there was no object behind it
   const uint8_t* no_object_value_ = nullptr;
   std::string_view reason_;
   std::string message_;
@@ -137,7 +137,8 @@ Status JsonDecoder::Impl::init() {
   if (options_.max_record_bytes < 1 || options_.max_record_bytes > INT64_C(1) << 30) {
     return Status::invalid("max_record_bytes must be between 1 and 2^30");
   }
-  if (options_.max_depth < 1 || options_.max_depth > 1'000) return Status::invalid("max_depth must be between 1 and 1000");
+  if (options_.max_depth < 1 || options_.max_depth > 1'000)
+    return Status::invalid("max_depth must be between 1 and 1000");
   std::vector<Field> used;
   for (int i = 0; i < schema_.size(); ++i) {
     const Field& field = schema_.field(i);
@@ -146,7 +147,8 @@ Status JsonDecoder::Impl::init() {
       return Status::invalid("field \"" + field.name + "\": a " + std::string(type_name(field.type)) +
                              " cannot be read from JSON");
     }
-    if (schema_.index_of(field.name) != i) return Status::invalid("field \"" + field.name + "\" is in the schema twice");
+    if (schema_.index_of(field.name) != i)
+      return Status::invalid("field \"" + field.name + "\" is in the schema twice");
     Slot slot;
     slot.type = field.type;
     slot.nullable = field.nullable;
@@ -205,8 +207,8 @@ Decoded JsonDecoder::Impl::decode(std::shared_ptr<const Records> records) {
     take_run(i, end);
     if (too_large) {
       refuse(end, reason::kTooLarge,
-             "the value has " + std::to_string(value_end(end) - value_begin(end)) +
-                 " bytes, max_record_bytes is " + std::to_string(options_.max_record_bytes));
+             "the value has " + std::to_string(value_end(end) - value_begin(end)) + " bytes, max_record_bytes is " +
+                 std::to_string(options_.max_record_bytes));
       ++end;
     }
     i = end;
@@ -268,8 +270,10 @@ bool JsonDecoder::Impl::find_structure_of(int64_t begin, int64_t end, simdjson::
     capacity_ = capacity;
   }
   *error = parser_->stage1(text_, size, simdjson::stage1_mode::regular);
-  if (*error == simdjson::EMPTY) parser_->n_structural_indexes = 0;
-  else if (*error != simdjson::SUCCESS) return false;
+  if (*error == simdjson::EMPTY)
+    parser_->n_structural_indexes = 0;
+  else if (*error != simdjson::SUCCESS)
+    return false;
   uint32_t* const indexes = parser_->structural_indexes.get();
   const auto newline = static_cast<uint32_t>(size - 1);
   indexes[parser_->n_structural_indexes] = newline;
@@ -335,7 +339,8 @@ Good JsonDecoder::Impl::walk_object(KeyNode& node, int depth) {
     next_ = next + 1;
     return true;
   }
-  if (depth > options_.max_depth) return fail(reason::kDecode, "nested deeper than " + std::to_string(options_.max_depth));
+  if (depth > options_.max_depth)
+    return fail(reason::kDecode, "nested deeper than " + std::to_string(options_.max_depth));
   KeyEntry* const entries = node.entries.data();
   const size_t entry_count = node.entries.size();
   uint32_t* guess = &node.first;
@@ -514,13 +519,15 @@ Good JsonDecoder::Impl::walk_text(Slot& slot, int field) {
   if (end == nullptr) {
     return fail(reason::kDecode, "field \"" + schema_.field(field).name + "\": wrong escape in string " + shown(value));
   }
-  const std::string_view text(reinterpret_cast<const char*>(scratch_.data()), static_cast<size_t>(end - scratch_.data()));
+  const std::string_view text(reinterpret_cast<const char*>(scratch_.data()),
+                              static_cast<size_t>(end - scratch_.data()));
   if (slot.type == Type::kString) {
     slot.column.set_text(row_, text);
   } else {
     const std::optional<std::string> bytes = decode_base64(text);
     if (!bytes) {
-      return fail(reason::kSchema, "field \"" + schema_.field(field).name + "\": expected base64, found " + shown(value));
+      return fail(reason::kSchema,
+                  "field \"" + schema_.field(field).name + "\": expected base64, found " + shown(value));
     }
     slot.column.set_text(row_, *bytes);
   }
@@ -540,7 +547,8 @@ Good JsonDecoder::Impl::walk_timestamp(Slot& slot, int field) {
       scratch_.resize(text.size());
       const uint8_t* const end = json::unescape(value + 1, close, scratch_.data());
       if (end == nullptr) {
-        return fail(reason::kDecode, "field \"" + schema_.field(field).name + "\": wrong escape in string " + shown(value));
+        return fail(reason::kDecode,
+                    "field \"" + schema_.field(field).name + "\": wrong escape in string " + shown(value));
       }
       text = {reinterpret_cast<const char*>(scratch_.data()), static_cast<size_t>(end - scratch_.data())};
     }
@@ -598,7 +606,8 @@ Good JsonDecoder::Impl::skip_value(int depth) {
     }
     case '{':
     case '[': {
-      if (depth > options_.max_depth) return fail(reason::kDecode, "nested deeper than " + std::to_string(options_.max_depth));
+      if (depth > options_.max_depth)
+        return fail(reason::kDecode, "nested deeper than " + std::to_string(options_.max_depth));
       const bool object = *value == '{';
       const uint8_t close = object ? '}' : ']';
       ++next_;
@@ -680,8 +689,10 @@ Good JsonDecoder::Impl::check_paths() {
   for (int i = 0; i < schema_.size(); ++i) {
     const Slot& slot = slots_[static_cast<size_t>(i)];
     if (slot.path_failed == stamp_) return fail(slot.path_reason, slot.path_message);
-    if (no_object_ != nullptr && slot.literal_seen != stamp_ && schema_.field(i).name.starts_with(no_object_->path + '.')) {
-      return fail(reason::kSchema, "field \"" + no_object_->path + "\": expected an object, found " + shown(no_object_value_));
+    if (no_object_ != nullptr && slot.literal_seen != stamp_ &&
+        schema_.field(i).name.starts_with(no_object_->path + '.')) {
+      return fail(reason::kSchema,
+                  "field \"" + no_object_->path + "\": expected an object, found " + shown(no_object_value_));
     }
   }
   return true;

@@ -33,8 +33,8 @@ namespace wrackline {
 
 struct JsonDecoderOptions {
   int64_t max_record_bytes = 1 << 20;
-  int max_depth = 64;          // of nested objects and arrays, 1 to 1,000
-  std::vector<bool> used;      // per schema field: stored or only checked; empty: all stored
+  int max_depth = 64;           // of nested objects and arrays, 1 to 1,000
+  std::vector<bool> used;       // per schema field: stored or only checked; empty: all stored
   std::vector<TimeUnit> units;  // per schema field: of numbers in timestamp fields; empty: all ms
   // The event-time field, or -1. Null or missing is delivered as null whatever the schema says, a
   // string that is no time has reason `timestamp`, and numbers of a timestamp field are delivered as

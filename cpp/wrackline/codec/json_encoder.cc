@@ -16,7 +16,8 @@ constexpr size_t kMaxDecimalSize = 41;  // sign, 39 digits
 
 // Bytes that any value needs that is no string, bytes or list.
 constexpr size_t kMaxFixedSize = 48;
-static_assert(kMaxFixedSize >= kMaxDecimalSize + 2 && kMaxFixedSize >= json::kMaxNumberSize && kMaxFixedSize >= kIsoSize + 2);
+static_assert(kMaxFixedSize >= kMaxDecimalSize + 2 && kMaxFixedSize >= json::kMaxNumberSize &&
+              kMaxFixedSize >= kIsoSize + 2);
 
 char* put(std::string_view text, char* to) {
   std::memcpy(to, text.data(), text.size());
@@ -61,7 +62,8 @@ size_t max_size(const Column& column, int64_t row) {
     case Type::kBytes: return column.string_at(row).size() / 3 * 4 + 8;
     case Type::kList: {
       size_t size = 2;
-      for (int32_t i = column.offsets()[row]; i < column.offsets()[row + 1]; ++i) size += max_size(column.items(), i) + 1;
+      for (int32_t i = column.offsets()[row]; i < column.offsets()[row + 1]; ++i)
+        size += max_size(column.items(), i) + 1;
       return size;
     }
     default: return kMaxFixedSize;

@@ -26,8 +26,8 @@ class JsonEncoder {
  public:
   // `value_columns` become the object, in that order; `key_columns` the key, a JSON array (no
   // columns: a null key). Both are indices into `schema`.
-  static Result<JsonEncoder> make(SchemaPtr schema, std::vector<int> value_columns,
-                                  std::vector<int> key_columns, JsonEncoderOptions options = {});
+  static Result<JsonEncoder> make(SchemaPtr schema, std::vector<int> value_columns, std::vector<int> key_columns,
+                                  JsonEncoderOptions options = {});
   // All columns, no key.
   static JsonEncoder all_columns(SchemaPtr schema, JsonEncoderOptions options = {});
 

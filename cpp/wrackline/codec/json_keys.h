@@ -38,15 +38,16 @@ struct KeyEntry {
   // `open`: an opening quote, or any character, with json::kLookAhead readable bytes behind it. True: the
   // string there is this key, written without escapes.
   bool spelled_at(const uint8_t* open) const {
-    const uint64_t differs = ((json::load8(open + 1) ^ words[0]) & mask[0]) | ((json::load8(open + 9) ^ words[1]) & mask[1]);
+    const uint64_t differs =
+        ((json::load8(open + 1) ^ words[0]) & mask[0]) | ((json::load8(open + 9) ^ words[1]) & mask[1]);
     return differs == 0 && *open == '"' && (long_form.empty() || goes_on(open));
   }
 
   std::string key;
-  std::string path;                 // from the outermost object, for messages
-  int field = -1;                   // the schema's, or
-  std::unique_ptr<KeyNode> child;   // what the object behind this key may have
-  uint32_t next = 0;                // the entry that came after this one last time
+  std::string path;                // from the outermost object, for messages
+  int field = -1;                  // the schema's, or
+  std::unique_ptr<KeyNode> child;  // what the object behind this key may have
+  uint32_t next = 0;               // the entry that came after this one last time
 
  private:
   bool goes_on(const uint8_t* open) const {
@@ -103,7 +104,8 @@ struct KeyNode {
     size_t begin = 0;
     for (size_t dot = name.find('.'); dot != std::string_view::npos; dot = name.find('.', begin)) {
       const std::string_view key = name.substr(begin, dot - begin);
-      const auto at = std::find_if(node->entries.begin(), node->entries.end(), [key](const KeyEntry& e) { return e.key == key; });
+      const auto at =
+          std::find_if(node->entries.begin(), node->entries.end(), [key](const KeyEntry& e) { return e.key == key; });
       KeyEntry* entry = at != node->entries.end() ? &*at : &node->add(key, name.substr(0, dot), -1);
       if (entry->field >= 0) return;
       if (!entry->child) entry->child = std::make_unique<KeyNode>();
@@ -116,7 +118,8 @@ struct KeyNode {
   void finish() {
     by_name.resize(entries.size());
     for (uint32_t i = 0; i < by_name.size(); ++i) by_name[i] = i;
-    std::sort(by_name.begin(), by_name.end(), [this](uint32_t a, uint32_t b) { return entries[a].key < entries[b].key; });
+    std::sort(by_name.begin(), by_name.end(),
+              [this](uint32_t a, uint32_t b) { return entries[a].key < entries[b].key; });
     for (uint32_t i = 0; i < entries.size(); ++i) {
       entries[i].next = i + 1;
       if (entries[i].child) entries[i].child->finish();

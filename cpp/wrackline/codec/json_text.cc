@@ -1,7 +1,7 @@
 #include "wrackline/codec/json_text.h"
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 
@@ -54,16 +54,18 @@ size_t utf8_size(const uint8_t* at, const uint8_t* end) {
   const uint8_t lead = *at;
   if (lead < 0x80) return 1;
   const auto left = static_cast<size_t>(end - at);
-  const auto follows = [at](size_t i, uint8_t low = 0x80, uint8_t high = 0xbf) { return at[i] >= low && at[i] <= high; };
+  const auto follows = [at](size_t i, uint8_t low = 0x80, uint8_t high = 0xbf) {
+    return at[i] >= low && at[i] <= high;
+  };
   if (lead >= 0xc2 && lead <= 0xdf) return left >= 2 && follows(1) ? 2 : 0;
   if (lead >= 0xe0 && lead <= 0xef) {
-    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;    // no overlong forms
-    const uint8_t high = lead == 0xed ? 0x9f : 0xbf;   // no surrogates
+    const uint8_t low = lead == 0xe0 ? 0xa0 : 0x80;   // no overlong forms
+    const uint8_t high = lead == 0xed ? 0x9f : 0xbf;  // no surrogates
     return left >= 3 && follows(1, low, high) && follows(2) ? 3 : 0;
   }
   if (lead >= 0xf0 && lead <= 0xf4) {
     const uint8_t low = lead == 0xf0 ? 0x90 : 0x80;
-    const uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;   // up to U+10FFFF
+    const uint8_t high = lead == 0xf4 ? 0x8f : 0xbf;  // up to U+10FFFF
     return left >= 4 && follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
   }
   return 0;
@@ -135,7 +137,8 @@ Number read_any_float64(const uint8_t* at, double* value, bool* integral) {
       const uint8_t* q = point + 1;
       while (is_digit(*q)) ++q;
       return q - point - 1;
-    }() : 0;
+    }()
+                                                  : 0;
     if (places + exponent + fraction_digits > 0) return Number::kOutOfRange;
     *value = negative ? -0.0 : 0.0;
     return Number::kOk;
@@ -263,7 +266,9 @@ char* write_float64(double value, char* to) {
   }
   // A float stays one for whoever reads it: 3.0, not 3.
   char* const end = std::to_chars(to, to + kMaxNumberSize - 2, value).ptr;
-  return std::string_view(to, static_cast<size_t>(end - to)).find_first_of(".e") == std::string_view::npos ? write_text(".0", end) : end;
+  return std::string_view(to, static_cast<size_t>(end - to)).find_first_of(".e") == std::string_view::npos
+             ? write_text(".0", end)
+             : end;
 }
 
 }  // namespace wrackline::json

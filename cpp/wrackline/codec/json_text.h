@@ -37,7 +37,8 @@ inline uint64_t load8(const uint8_t* at) {
   return word;
 }
 
-inline constexpr std::array<uint64_t, 9> kTens = {1, 10, 100, 1'000, 10'000, 100'000, 1'000'000, 10'000'000, 100'000'000};
+inline constexpr std::array<uint64_t, 9> kTens = {1,       10,        100,        1'000,      10'000,
+                                                  100'000, 1'000'000, 10'000'000, 100'000'000};
 
 // The digits at the beginning of the eight bytes at `at`, without a branch on how many they are.
 struct Digits {
@@ -68,8 +69,8 @@ inline const uint8_t* read_digits(const uint8_t* at, uint64_t* value) {
 
 enum class Number : uint8_t {
   kOk,
-  kNotJson,     // no number of the JSON grammar, or something sticks to it
-  kOtherForm,   // a number, but with a fraction or an exponent
+  kNotJson,    // no number of the JSON grammar, or something sticks to it
+  kOtherForm,  // a number, but with a fraction or an exponent
   kOutOfRange,
 };
 
@@ -101,7 +102,8 @@ inline Number read_float64(const uint8_t* at, double* value, bool* integral) {
     const Digits fraction = leading_digits(p + 1);
     p += 1 + fraction.count;
     if (fraction.count - 1 < 7 && ends_scalar(*p)) {
-      const double magnitude = static_cast<double>(whole.value * kTens[fraction.count] + fraction.value) / kPowers[fraction.count];
+      const double magnitude =
+          static_cast<double>(whole.value * kTens[fraction.count] + fraction.value) / kPowers[fraction.count];
       *value = negative ? -magnitude : magnitude;
       *integral = false;
       return Number::kOk;

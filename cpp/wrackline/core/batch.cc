@@ -8,9 +8,7 @@
 namespace wrackline {
 namespace {
 
-bool has_offsets(Type type) {
-  return type == Type::kString || type == Type::kBytes || type == Type::kList;
-}
+bool has_offsets(Type type) { return type == Type::kString || type == Type::kBytes || type == Type::kList; }
 
 template <typename T>
 void append_fixed(Bytes& values, T value) {
@@ -145,7 +143,8 @@ void Column::append_from(const Column& other, int64_t row) {
     case Type::kBytes: return append_string(other.string_at(row));
     case Type::kDecimal: return append_decimal(other.decimal_at(row));
     case Type::kList:
-      for (int32_t i = other.offsets_[static_cast<size_t>(row)]; i < other.offsets_[static_cast<size_t>(row) + 1]; ++i) {
+      for (int32_t i = other.offsets_[static_cast<size_t>(row)]; i < other.offsets_[static_cast<size_t>(row) + 1];
+           ++i) {
         items_->append_from(*other.items_, i);
       }
       return append_list_end();
@@ -154,8 +153,10 @@ void Column::append_from(const Column& other, int64_t row) {
 
 void Column::reserve(int64_t rows) {
   const auto n = static_cast<size_t>(rows);
-  if (has_offsets(type_)) offsets_.reserve(n + 1);
-  else values_.reserve(type_ == Type::kBool ? n / 8 + 1 : n * (type_ == Type::kDecimal ? 16 : 8));
+  if (has_offsets(type_))
+    offsets_.reserve(n + 1);
+  else
+    values_.reserve(type_ == Type::kBool ? n / 8 + 1 : n * (type_ == Type::kDecimal ? 16 : 8));
 }
 
 int64_t Column::byte_size() const {
@@ -165,9 +166,8 @@ int64_t Column::byte_size() const {
 
 ColumnPtr gather(const Column& column, const Buffer<int64_t>& rows) {
   auto result = std::make_shared<Column>(column.type(), column.item());
-  const bool plain = column.null_count() == 0 &&
-                     (column.type() == Type::kInt64 || column.type() == Type::kTimestamp ||
-                      column.type() == Type::kFloat64);
+  const bool plain = column.null_count() == 0 && (column.type() == Type::kInt64 || column.type() == Type::kTimestamp ||
+                                                  column.type() == Type::kFloat64);
   if (plain) {
     Bytes& values = result->mutable_values();
     values.resize(rows.size() * sizeof(int64_t));

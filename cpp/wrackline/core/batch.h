@@ -19,7 +19,7 @@
 namespace wrackline {
 
 enum class Type : uint8_t {
-  kBool,       // one bit a row
+  kBool,  // one bit a row
   kInt64,
   kFloat64,
   kString,     // UTF-8, int32 offsets
@@ -114,9 +114,9 @@ class Column {
   Type item_;
   int64_t length_ = 0;
   int64_t null_count_ = 0;
-  Bytes validity_;            // bit per row, least significant first; empty while nothing is null
-  Bytes values_;              // fixed width, bits for bool, bytes for string and bytes
-  Buffer<int32_t> offsets_;   // string, bytes, list: length + 1
+  Bytes validity_;                 // bit per row, least significant first; empty while nothing is null
+  Bytes values_;                   // fixed width, bits for bool, bytes for string and bytes
+  Buffer<int32_t> offsets_;        // string, bytes, list: length + 1
   std::shared_ptr<Column> items_;  // list; never shared while this column is being built
 };
 
@@ -140,9 +140,9 @@ struct Batch {
   std::vector<ColumnPtr> columns;
   int64_t length = 0;
 
-  Buffer<Millis> event_times;              // one per row
-  Millis watermark = kMinusInfinity;       // that the first row is judged by
-  std::vector<Move> moves;                 // ascending in position and in watermark
+  Buffer<Millis> event_times;         // one per row
+  Millis watermark = kMinusInfinity;  // that the first row is judged by
+  std::vector<Move> moves;            // ascending in position and in watermark
 
   // Where rows come from: row i is records->...(record_of[i]). Null below a window.
   std::shared_ptr<const Records> records;

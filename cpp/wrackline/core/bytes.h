@@ -31,9 +31,7 @@ class ByteWriter {
   void reserve(size_t size) { bytes_.reserve(size); }
   size_t size() const { return bytes_.size(); }
   Bytes take() { return std::move(bytes_); }
-  std::string_view view() const {
-    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
-  }
+  std::string_view view() const { return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()}; }
 
  private:
   Bytes bytes_;

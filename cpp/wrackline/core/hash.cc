@@ -5,9 +5,7 @@
 
 namespace wrackline {
 
-uint64_t hash64(const void* data, size_t size, uint64_t seed) {
-  return XXH3_64bits_withSeed(data, size, seed);
-}
+uint64_t hash64(const void* data, size_t size, uint64_t seed) { return XXH3_64bits_withSeed(data, size, seed); }
 
 void hash64_each(const char* bytes, const int32_t* offsets, const uint32_t* rows, size_t count, uint64_t* hashes) {
   for (size_t i = 0; i < count; ++i) {

@@ -17,9 +17,7 @@ struct Hash128 {
 uint64_t hash64(const void* data, size_t size, uint64_t seed = 0);
 Hash128 hash128(const void* data, size_t size);
 
-inline uint64_t hash64(std::string_view bytes, uint64_t seed = 0) {
-  return hash64(bytes.data(), bytes.size(), seed);
-}
+inline uint64_t hash64(std::string_view bytes, uint64_t seed = 0) { return hash64(bytes.data(), bytes.size(), seed); }
 inline Hash128 hash128(std::string_view bytes) { return hash128(bytes.data(), bytes.size()); }
 
 // hashes[i] = hash64 of bytes[offsets[rows[i]] .. offsets[rows[i] + 1]), without a call for each.

@@ -134,9 +134,7 @@ void KeyPacker::pack_parts(const Batch& batch) {
           store(place, canonical_bits(column.float64s()[row]));
           place += 8;
           break;
-        default:
-          store(place, column.int64s()[row]);
-          place += 8;
+        default: store(place, column.int64s()[row]); place += 8;
       }
       own_fixed_[row] += place - begin;
     }
@@ -173,11 +171,16 @@ std::string KeyPacker::describe(std::string_view key) const {
   for (size_t part = 0; part < fields_.size(); ++part) {
     const Column& column = columns[part];
     text += (part == 0 ? "" : ", ") + fields_[part].name + "=";
-    if (column.is_null(0)) text += "null";
-    else if (is_text(column.type())) text += "'" + std::string(column.string_at(0)) + "'";
-    else if (column.type() == Type::kBool) text += column.bool_at(0) ? "true" : "false";
-    else if (column.type() == Type::kFloat64) text += std::to_string(column.float64s()[0]);
-    else text += std::to_string(column.int64s()[0]);
+    if (column.is_null(0))
+      text += "null";
+    else if (is_text(column.type()))
+      text += "'" + std::string(column.string_at(0)) + "'";
+    else if (column.type() == Type::kBool)
+      text += column.bool_at(0) ? "true" : "false";
+    else if (column.type() == Type::kFloat64)
+      text += std::to_string(column.float64s()[0]);
+    else
+      text += std::to_string(column.int64s()[0]);
   }
   return text.empty() ? "the whole stream" : text;
 }

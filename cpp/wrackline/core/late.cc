@@ -5,7 +5,7 @@
 namespace wrackline {
 namespace {
 
-constexpr std::array<std::string_view, 6> kAdded = {"late_by_ms",  "watermark", "window_start",
+constexpr std::array<std::string_view, 6> kAdded = {"late_by_ms", "watermark", "window_start",
                                                     "window_end", "reason",    "step"};
 
 bool is_added(std::string_view name) {
@@ -31,8 +31,8 @@ SchemaPtr late_schema(const Schema& input) {
   return std::make_shared<const Schema>(std::move(fields));
 }
 
-Batch late_batch(const Batch& batch, const SchemaPtr& schema, const std::vector<LateRow>& rows,
-                 std::string_view reason, std::string_view step) {
+Batch late_batch(const Batch& batch, const SchemaPtr& schema, const std::vector<LateRow>& rows, std::string_view reason,
+                 std::string_view step) {
   Buffer<int64_t> indices(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) indices[i] = rows[i].row;
   Batch result;

@@ -25,7 +25,7 @@ struct LateRow {
 };
 
 // The batch of late rows (without moves) for Port::kLate. `rows` ascend in `row`; a row may repeat.
-Batch late_batch(const Batch& batch, const SchemaPtr& schema, const std::vector<LateRow>& rows,
-                 std::string_view reason, std::string_view step);
+Batch late_batch(const Batch& batch, const SchemaPtr& schema, const std::vector<LateRow>& rows, std::string_view reason,
+                 std::string_view step);
 
 }  // namespace wrackline

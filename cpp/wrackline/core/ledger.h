@@ -24,9 +24,7 @@ struct StepCounts {
   int64_t panes_dead = 0;
   int64_t rows_out = 0;
 
-  bool balances() const {
-    return in == out + filtered + duplicate + late + dead_lettered + skipped + held;
-  }
+  bool balances() const { return in == out + filtered + duplicate + late + dead_lettered + skipped + held; }
   friend bool operator==(const StepCounts&, const StepCounts&) = default;
 
   // Calls f(name, member pointer) for each counter, in the order in which formats list them.

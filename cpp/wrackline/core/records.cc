@@ -40,8 +40,8 @@ void append_flags(Buffer<uint8_t>& out, const uint8_t* flags, int64_t begin, int
 
 }  // namespace
 
-void Records::add(std::optional<std::string_view> key, std::optional<std::string_view> value,
-                  Millis timestamp, int64_t offset, Headers headers) {
+void Records::add(std::optional<std::string_view> key, std::optional<std::string_view> value, Millis timestamp,
+                  int64_t offset, Headers headers) {
   if (!headers.empty() || !headers_.empty()) {
     headers_.resize(value_ends_.size());
     headers_.push_back(std::move(headers));

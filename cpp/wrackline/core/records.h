@@ -59,7 +59,7 @@ class Records {
   // key (key_ends, key_null).
   struct Layout {
     int64_t size = 0;
-    std::string_view values;              // each with its '\n'
+    std::string_view values;  // each with its '\n'
     std::string_view keys;
     const uint8_t* timestamps = nullptr;  // int64 each
     const uint8_t* value_ends = nullptr;  // uint32 each

@@ -20,17 +20,14 @@ std::string_view code_name(Code code) {
 }
 
 Status::Status(Code code, std::string message)
-    : rep_(code == Code::kOk ? nullptr
-                             : std::make_shared<const Rep>(Rep{code, std::move(message)})) {}
+    : rep_(code == Code::kOk ? nullptr : std::make_shared<const Rep>(Rep{code, std::move(message)})) {}
 
 const std::string& Status::message() const {
   static const std::string empty;
   return rep_ ? rep_->message : empty;
 }
 
-std::string Status::to_string() const {
-  return ok() ? "ok" : std::string(code_name(code())) + ": " + message();
-}
+std::string Status::to_string() const { return ok() ? "ok" : std::string(code_name(code())) + ": " + message(); }
 
 Status Status::with_context(std::string_view prefix) const {
   return ok() ? *this : Status(code(), std::string(prefix) + ": " + message());

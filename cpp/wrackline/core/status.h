@@ -37,9 +37,7 @@ class [[nodiscard]] Status {
 
   static Status invalid(std::string message) { return {Code::kInvalidArgument, std::move(message)}; }
   static Status not_found(std::string message) { return {Code::kNotFound, std::move(message)}; }
-  static Status already_exists(std::string message) {
-    return {Code::kAlreadyExists, std::move(message)};
-  }
+  static Status already_exists(std::string message) { return {Code::kAlreadyExists, std::move(message)}; }
   static Status retriable(std::string message) { return {Code::kRetriable, std::move(message)}; }
   static Status abort(std::string message) { return {Code::kAbort, std::move(message)}; }
   static Status fenced(std::string message) { return {Code::kFenced, std::move(message)}; }
@@ -68,15 +66,15 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::move(value)) {}              // NOLINT(google-explicit-constructor)
-  Result(Status status) : state_(std::move(status)) {}       // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::move(value)) {}         // NOLINT(google-explicit-constructor)
+  Result(Status status) : state_(std::move(status)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return std::holds_alternative<T>(state_); }
   Status status() const { return ok() ? Status() : std::get<Status>(state_); }
   // REQUIRES: ok().
   T& value() & { return std::get<T>(state_); }
   const T& value() const& { return std::get<T>(state_); }
-  T&& value() && { return std::get<T>(std::move(state_)); }
+  T value() && { return std::get<T>(std::move(state_)); }  // by value: `for (x : f().value())` must not dangle
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T* operator->() { return &value(); }
@@ -88,8 +86,8 @@ class [[nodiscard]] Result {
 
 }  // namespace wrackline
 
-#define WL_RETURN_IF_ERROR(expression)                          \
-  do {                                                          \
+#define WL_RETURN_IF_ERROR(expression)                                                   \
+  do {                                                                                   \
     if (::wrackline::Status wl_status = (expression); !wl_status.ok()) return wl_status; \
   } while (false)
 
@@ -103,10 +101,10 @@ class [[nodiscard]] Result {
   declaration = std::move(result).value()
 
 // A broken invariant of ours: says where and aborts, in release builds too.
-#define WL_CHECK(condition)                                                              \
-  do {                                                                                   \
-    if (!(condition)) {                                                                  \
+#define WL_CHECK(condition)                                                                  \
+  do {                                                                                       \
+    if (!(condition)) {                                                                      \
       std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__, __LINE__, #condition); \
-      std::abort();                                                                      \
-    }                                                                                    \
+      std::abort();                                                                          \
+    }                                                                                        \
   } while (false)

@@ -20,9 +20,9 @@ enum class Port : uint8_t { kMain, kLate, kDuplicates };
 
 // Why a record became a dead letter (semantics.md 9): the value of the header wl.reason.
 namespace reason {
-inline constexpr std::string_view kDecode = "decode";            // not JSON, truncated, too deep, not UTF-8
-inline constexpr std::string_view kSchema = "schema";            // missing, wrong type, a field twice, out of range
-inline constexpr std::string_view kTooLarge = "too_large";       // > max_record_bytes
+inline constexpr std::string_view kDecode = "decode";       // not JSON, truncated, too deep, not UTF-8
+inline constexpr std::string_view kSchema = "schema";       // missing, wrong type, a field twice, out of range
+inline constexpr std::string_view kTooLarge = "too_large";  // > max_record_bytes
 inline constexpr std::string_view kTimestamp = "timestamp";
 inline constexpr std::string_view kTimestampUnit = "timestamp_unit";
 inline constexpr std::string_view kNullKey = "null_key";

@@ -17,13 +17,13 @@ std::string_view fate_name(Fate fate);
 
 struct TraceRecord {
   Millis event_time = kMinusInfinity;
-  Millis arrival = kMinusInfinity;      // log timestamp
+  Millis arrival = kMinusInfinity;  // log timestamp
   int32_t partition = 0;
   int64_t offset = 0;
-  Millis watermark = kMinusInfinity;    // before this record
-  int64_t set_by_offset = -1;           // the record that moved the watermark there; -1: none
+  Millis watermark = kMinusInfinity;  // before this record
+  int64_t set_by_offset = -1;         // the record that moved the watermark there; -1: none
   Fate fate = Fate::kAccepted;
-  std::string step;                     // that decided the fate
+  std::string step;  // that decided the fate
 };
 
 // What the source says of a record comes first; later stations may decide another fate for it, each once.

@@ -18,9 +18,7 @@ inline constexpr Millis kMinEventTime = -62'135'596'800'000;  // 0001-01-01T00:0
 inline constexpr Millis kEndEventTime = 253'402'300'800'000;  // 10000-01-01T00:00:00Z, excluded
 
 // a + b where the infinities stay what they are. REQUIRES: a finite sum fits.
-constexpr Millis plus(Millis a, Millis b) {
-  return a == kMinusInfinity || a == kPlusInfinity ? a : a + b;
-}
+constexpr Millis plus(Millis a, Millis b) { return a == kMinusInfinity || a == kPlusInfinity ? a : a + b; }
 
 // Rounds towards minus infinity. REQUIRES: divisor > 0.
 constexpr int64_t floor_div(int64_t value, int64_t divisor) {

@@ -179,8 +179,10 @@ Status DedupStep::advance(Emitter& out) {
     rows.moves.clear();
     out.emit(Port::kDuplicates, std::move(rows));
   }
-  if (static_cast<int64_t>(passed_.size()) == batch.length) out.emit(Port::kMain, batch);
-  else out.emit(Port::kMain, take_rows(batch, passed_));
+  if (static_cast<int64_t>(passed_.size()) == batch.length)
+    out.emit(Port::kMain, batch);
+  else
+    out.emit(Port::kMain, take_rows(batch, passed_));
   return {};
 }
 
@@ -235,7 +237,8 @@ Status DedupStep::restore(std::string_view unit, bool whole, std::string_view by
     return in.finish(what);
   }
   int64_t number = 0;
-  const auto [end, error] = std::from_chars(unit.data() + std::min<size_t>(2, unit.size()), unit.data() + unit.size(), number);
+  const auto [end, error] =
+      std::from_chars(unit.data() + std::min<size_t>(2, unit.size()), unit.data() + unit.size(), number);
   if (unit.substr(0, 2) != "b:" || error != std::errc() || end != unit.data() + unit.size()) {
     return Status::corruption(what + ": unknown");
   }
@@ -252,7 +255,8 @@ Result<std::unique_ptr<Step>> make_dedup_step(std::string name, const DedupSpec&
   if (spec.within <= 0) return Status::invalid("dedup: within must be positive");
   if (spec.within > kMaxDuration) return Status::invalid("dedup: within is longer than 10^15 ms");
   if (spec.allowed_lateness < 0) return Status::invalid("dedup: allowed_lateness is negative");
-  if (spec.allowed_lateness > kMaxDuration) return Status::invalid("dedup: allowed_lateness is longer than 10^15 ms, or infinite");
+  if (spec.allowed_lateness > kMaxDuration)
+    return Status::invalid("dedup: allowed_lateness is longer than 10^15 ms, or infinite");
   WL_ASSIGN_OR_RETURN(KeyPacker ids, KeyPacker::make(*input, spec.columns, spec.null_key_group));
   return std::unique_ptr<Step>(std::make_unique<DedupStep>(std::move(name), spec, *input, std::move(ids)));
 }

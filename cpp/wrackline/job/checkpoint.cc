@@ -77,7 +77,8 @@ Status Checkpointer::poll(const std::vector<Step*>& steps) {
   writing_ = false;
   if (!answer->ok()) {
     if (answer->code() == Code::kCrashed) return *answer;
-    log_line(LogLevel::kWarning, "checkpoint " + next_id_ + " failed, its changes go into the next one: " + answer->to_string());
+    log_line(LogLevel::kWarning,
+             "checkpoint " + next_id_ + " failed, its changes go into the next one: " + answer->to_string());
     for (Step* step : steps) step->changes_lost();
     return {};
   }
@@ -209,14 +210,18 @@ Status Checkpointer::parse_manifest(std::string_view bytes, CheckpointSeal& seal
   return reader.finish("manifest");
 }
 
-Status Checkpointer::restore(const CheckpointSeal& seal, const std::vector<Step*>& steps, const std::vector<std::string>& reset) {
-  const auto is_reset = [&](const std::string& step) { return std::find(reset.begin(), reset.end(), step) != reset.end(); };
+Status Checkpointer::restore(const CheckpointSeal& seal, const std::vector<Step*>& steps,
+                             const std::vector<std::string>& reset) {
+  const auto is_reset = [&](const std::string& step) {
+    return std::find(reset.begin(), reset.end(), step) != reset.end();
+  };
   std::erase_if(units_, [&](const auto& entry) { return is_reset(entry.first.first); });
   const std::string& id = seal.id;
   for (const auto& [unit, refs] : units_) {
     const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step* s) { return s->name() == unit.first; });
     if (step == steps.end()) {
-      return Status::invalid("checkpoint " + id + " holds state of step '" + unit.first + "', which this job does not have");
+      return Status::invalid("checkpoint " + id + " holds state of step '" + unit.first +
+                             "', which this job does not have");
     }
     for (const BlockRef& ref : refs) {
       const auto give = [&](std::string_view, std::string_view bytes) {
@@ -229,7 +234,8 @@ Status Checkpointer::restore(const CheckpointSeal& seal, const std::vector<Step*
   }
   for (Step* step : steps) {
     if (is_reset(step->name())) continue;
-    const auto entry = std::find_if(seal.ledger.begin(), seal.ledger.end(), [&](const LedgerEntry& e) { return e.step == step->name(); });
+    const auto entry = std::find_if(seal.ledger.begin(), seal.ledger.end(),
+                                    [&](const LedgerEntry& e) { return e.step == step->name(); });
     if (entry != seal.ledger.end()) WL_RETURN_IF_ERROR(step->restored(entry->counts));
   }
   return {};

@@ -26,14 +26,14 @@ namespace wrackline {
 
 // What a manifest says besides blocks. Written by the task at a seal, read at recovery.
 struct CheckpointSeal {
-  std::string id;               // never used twice: transactional id, recovery count, commit_seq
-  std::string log_id;           // of the log and topic that the offsets belong to
+  std::string id;      // never used twice: transactional id, recovery count, commit_seq
+  std::string log_id;  // of the log and topic that the offsets belong to
   uint64_t job_hash = 0;
   int64_t commit_seq = 0;
   int64_t offset = 0;
-  int64_t journal_offset = 0;   // the row of commit_seq + 1 lies here or behind
+  int64_t journal_offset = 0;  // the row of commit_seq + 1 lies here or behind
   Ledger ledger;
-  std::string time_state;       // TimeStage::save
+  std::string time_state;                                         // TimeStage::save
   std::vector<std::pair<std::string, std::string>> fingerprints;  // (step, what shapes its state)
 };
 
@@ -77,8 +77,8 @@ class Checkpointer {
 
   std::unique_ptr<Store> store_;
   Failpoints* failpoints_;
-  Units units_;            // of the newest checkpoint that is named (or was restored)
-  Units next_units_;       // of the one being written
+  Units units_;       // of the newest checkpoint that is named (or was restored)
+  Units next_units_;  // of the one being written
   std::string next_id_;
   std::string named_id_;
   std::string durable_;

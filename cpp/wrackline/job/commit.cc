@@ -47,7 +47,8 @@ Result<Progress> Worker::drain() {
 // Step 1: offsets, watermarks, ledger and decisions are frozen together.
 Status Worker::seal() {
   const int64_t now = env_.clock->steady_us();
-  const bool freeze_now = env_.tap == nullptr && (ending_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
+  const bool freeze_now =
+      env_.tap == nullptr && (ending_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
   for (auto& slot : tasks_) {
     slot->sealed = slot->task->seal();
     if (env_.tap != nullptr) continue;
@@ -58,7 +59,8 @@ Status Worker::seal() {
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kSealed));
   for (auto& slot : tasks_) {
     // The last checkpoint of a run waits for the one that is being written (poll_checkpoints).
-    if (freeze_now && !slot->checkpointer->writing() && slot->checkpointer->durable().empty()) WL_RETURN_IF_ERROR(freeze(*slot));
+    if (freeze_now && !slot->checkpointer->writing() && slot->checkpointer->durable().empty())
+      WL_RETURN_IF_ERROR(freeze(*slot));
   }
   if (freeze_now) last_checkpoint_us_ = now;
   return {};
@@ -70,14 +72,17 @@ Status Worker::freeze(TaskSlot& slot) {
   // Nothing new since the checkpoint that is named: it still says everything. At the end it must be of the last
   // commit, so that nothing is left to replay.
   const bool quiet = slot.sealed.offset == slot.committed_offset && slot.sealed.decisions.empty();
-  if (quiet && !slot.committed.checkpoint.empty() && (ending_ ? slot.committed.commit_seq : slot.content_seq) <= slot.checkpoint_seq) return {};
+  if (quiet && !slot.committed.checkpoint.empty() &&
+      (ending_ ? slot.committed.commit_seq : slot.content_seq) <= slot.checkpoint_seq)
+    return {};
   slot.frozen = true;
   const int64_t before = env_.clock->steady_us();
   slot.hash_at_freeze = slot.task->rows_hash();
   slot.journal_at_freeze = slot.journal_floor + kOffsetsPerCommit;
   slot.seq_at_freeze = slot.sealed.commit_seq;
   CheckpointSeal seal{
-      .id = env_.transactional_id + "-" + std::to_string(slot.committed.recovery_count) + "-" + std::to_string(slot.sealed.commit_seq),
+      .id = env_.transactional_id + "-" + std::to_string(slot.committed.recovery_count) + "-" +
+            std::to_string(slot.sealed.commit_seq),
       .log_id = slot.log_id,
       .job_hash = plan_->hash(),
       .commit_seq = slot.sealed.commit_seq,
@@ -113,7 +118,8 @@ Result<Progress> Worker::prepare_commit() {
     if (env_.tap != nullptr) break;
     slot->naming = !slot->checkpointer->durable().empty();
     // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice.
-    slot->in_commit = slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty();
+    slot->in_commit = slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset ||
+                      !slot->sealed.decisions.empty();
     if (!slot->in_commit) continue;
     CommitMetadata& metadata = slot->sealed_metadata = slot->committed;
     metadata.job_hash = plan_->hash();
@@ -128,7 +134,8 @@ Result<Progress> Worker::prepare_commit() {
 
     Records row;
     const Bytes bytes = slot->sealed.encode();
-    row.add(std::nullopt, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), env_.clock->now());
+    row.add(std::nullopt, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+            env_.clock->now());
     sink_->hold(slot->journal, std::move(row));
     const bool rows = env_.rows != nullptr;  // anchored at the journal, whose row says where the input stands
     offsets_[slot->anchor] = {rows ? slot->journal_floor : slot->sealed.offset, metadata.encode()};
@@ -162,7 +169,8 @@ Status Worker::on_committed() {
   for (auto& slot : tasks_) {
     if (!slot->in_commit) continue;
     slot->committed = slot->sealed_metadata;
-    if (slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty()) slot->content_seq = slot->committed.commit_seq;
+    if (slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty())
+      slot->content_seq = slot->committed.commit_seq;
     slot->committed_offset = slot->sealed.offset;
     slot->committed_ledger = slot->sealed.ledger;
     slot->journal_floor += kOffsetsPerCommit;
@@ -171,7 +179,8 @@ Status Worker::on_committed() {
       slot->checkpoint_seq = slot->seq_at_freeze;
       WL_RETURN_IF_ERROR(slot->checkpointer->named());
       // Rows below it are no longer needed; never the last one.
-      if (const Status trimmed = env_.log->trim(slot->journal, std::min(slot->committed.journal_offset, slot->journal_floor - kOffsetsPerCommit));
+      if (const Status trimmed = env_.log->trim(
+              slot->journal, std::min(slot->committed.journal_offset, slot->journal_floor - kOffsetsPerCommit));
           !trimmed.ok()) {
         log_line(LogLevel::kWarning, "journal not trimmed: " + trimmed.to_string());
       }
@@ -197,7 +206,8 @@ void Worker::say_late(int64_t now_us) {
   for (const auto& slot : tasks_) warnings += slot->task->late_warnings();
   if (warnings > late_warnings_said_ && (now_us - late_said_us_ >= kLateLineUs || ending_)) {
     log_line(LogLevel::kWarning, "job " + plan_->job() + ": " + std::to_string(warnings) + " records came more than " +
-                                     format_duration(plan_->source().watermark.warn_late) + " behind the watermark (warn_late); nothing is dropped for it");
+                                     format_duration(plan_->source().watermark.warn_late) +
+                                     " behind the watermark (warn_late); nothing is dropped for it");
     late_warnings_said_ = warnings;
     late_said_us_ = now_us;
   }
@@ -209,10 +219,12 @@ void Worker::say_late(int64_t now_us) {
     if (written) continue;
     int64_t late = 0;
     for (const auto& slot : tasks_) {
-      for (const LedgerEntry& entry : slot->task->ledger()) late += entry.step == plan_->node(stream.node).name ? entry.counts.late : 0;
+      for (const LedgerEntry& entry : slot->task->ledger())
+        late += entry.step == plan_->node(stream.node).name ? entry.counts.late : 0;
     }
     if (late > 0) {
-      log_line(LogLevel::kWarning, "job " + plan_->job() + ": " + std::to_string(late) + " late rows of step '" + plan_->node(stream.node).name +
+      log_line(LogLevel::kWarning, "job " + plan_->job() + ": " + std::to_string(late) + " late rows of step '" +
+                                       plan_->node(stream.node).name +
                                        "' were counted, but nobody writes them: job.late.write(\"topic\")");
     }
   }

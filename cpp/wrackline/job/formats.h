@@ -18,15 +18,15 @@ namespace wrackline {
 // Beside the input offset, in the same transaction as everything else: what recovery starts from.
 struct CommitMetadata {
   uint64_t job_hash = 0;
-  int64_t commit_seq = 0;          // of the task; the claim before its first commit has 0
-  std::string checkpoint;          // id that this commit names; empty: none yet, replay from the start
+  int64_t commit_seq = 0;  // of the task; the claim before its first commit has 0
+  std::string checkpoint;  // id that this commit names; empty: none yet, replay from the start
   Millis watermark = kMinusInfinity;
   uint64_t ledger_hash = 0;
-  uint64_t rows_hash = 0;          // of the rows put out since the checkpoint, mod 2^64
-  std::string transactional_id;    // of the owner
-  int64_t recovery_count = 0;      // claims made of this task so far
-  int64_t start_offset = 0;        // of the input, where commit_seq 0 stood
-  int64_t journal_offset = 0;      // rows since the checkpoint lie here or behind
+  uint64_t rows_hash = 0;        // of the rows put out since the checkpoint, mod 2^64
+  std::string transactional_id;  // of the owner
+  int64_t recovery_count = 0;    // claims made of this task so far
+  int64_t start_offset = 0;      // of the input, where commit_seq 0 stood
+  int64_t journal_offset = 0;    // rows since the checkpoint lie here or behind
   friend bool operator==(const CommitMetadata&, const CommitMetadata&) = default;
 
   std::string encode() const;  // base64 text: offset metadata must not hold zero bytes
@@ -53,10 +53,10 @@ struct JournalRow {
   int64_t commit_seq = 0;
   int64_t offset = 0;  // of the input: the first record that is not in this commit
   Millis watermark = kMinusInfinity;
-  uint8_t auto_unit = 0;  // TimeUnit that `auto` found; 0: none yet
-  int64_t refused = 0;    // records without a good event time so far
-  uint64_t input_hash = 0;  // of a bounded input's first rows: a resumed run notices another input
-  Ledger ledger;          // cumulative
+  uint8_t auto_unit = 0;            // TimeUnit that `auto` found; 0: none yet
+  int64_t refused = 0;              // records without a good event time so far
+  uint64_t input_hash = 0;          // of a bounded input's first rows: a resumed run notices another input
+  Ledger ledger;                    // cumulative
   std::vector<Decision> decisions;  // since the commit before
   friend bool operator==(const JournalRow&, const JournalRow&) = default;
 

@@ -10,7 +10,9 @@ namespace {
 class Handle final : public Store {
  public:
   explicit Handle(std::shared_ptr<Store> store) : store_(std::move(store)) {}
-  void start_write(const std::string& name, std::vector<Block> blocks) override { store_->start_write(name, std::move(blocks)); }
+  void start_write(const std::string& name, std::vector<Block> blocks) override {
+    store_->start_write(name, std::move(blocks));
+  }
   std::optional<Status> poll_write() override { return store_->poll_write(); }
   Status read(const std::string& name, const std::vector<std::string>& keys,
               const std::function<Status(std::string_view, std::string_view)>& f) override {

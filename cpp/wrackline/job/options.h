@@ -11,22 +11,22 @@
 namespace wrackline {
 
 struct JobOptions {
-  Millis commit_interval = 100;        // > 0
-  int64_t commit_rows = 0;             // a commit at the latest after so many records; 0: no such bound
-  Millis checkpoint_interval = 10'000; // > 0
+  Millis commit_interval = 100;          // > 0
+  int64_t commit_rows = 0;               // a commit at the latest after so many records; 0: no such bound
+  Millis checkpoint_interval = 10'000;   // > 0
   std::string state_dir = ".wrackline";  // holds <job>/slot-<n>, <job>/tasks/<group>-<partition>/
-  int64_t memory_limit = 0;            // bytes of live state; 0: no limit
+  int64_t memory_limit = 0;              // bytes of live state; 0: no limit
   int64_t max_poll_records = 4096;
-  bool fresh = false;                  // start over: forget offsets, state and journal of earlier runs
-  bool replay_accept = false;          // run(replay="accept")
-  bool resume_append = false;          // resume="append": a bounded input that had ended has grown
+  bool fresh = false;                    // start over: forget offsets, state and journal of earlier runs
+  bool replay_accept = false;            // run(replay="accept")
+  bool resume_append = false;            // resume="append": a bounded input that had ended has grown
   std::vector<std::string> reset_steps;  // start these steps with empty state (semantics.md 10)
-  Millis recovery_deadline = 60'000;   // give up when recoveries in a row make no progress for so long
+  Millis recovery_deadline = 60'000;     // give up when recoveries in a row make no progress for so long
 
   // When to end: the first that is true. None: run until stopped.
-  bool until_now = false;              // at the end that the input had at the start
-  bool close = false;                  // with until_now: W becomes +infinity there, windows are closed
-  int64_t max_rows = 0;                // after so many records; 0: no such bound
+  bool until_now = false;  // at the end that the input had at the start
+  bool close = false;      // with until_now: W becomes +infinity there, windows are closed
+  int64_t max_rows = 0;    // after so many records; 0: no such bound
 };
 
 }  // namespace wrackline

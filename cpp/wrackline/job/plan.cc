@@ -32,24 +32,31 @@ std::string to_text(const Scalar& value) {
   return std::visit(
       [](const auto& v) -> std::string {
         using V = std::decay_t<decltype(v)>;
-        if constexpr (std::is_same_v<V, std::monostate>) return "null";
-        else if constexpr (std::is_same_v<V, bool>) return v ? "true" : "false";
-        else if constexpr (std::is_same_v<V, std::string>) return quoted(v);
-        else if constexpr (std::is_same_v<V, Timestamp>) return format_iso(v.millis);
-        else return std::to_string(v);
+        if constexpr (std::is_same_v<V, std::monostate>)
+          return "null";
+        else if constexpr (std::is_same_v<V, bool>)
+          return v ? "true" : "false";
+        else if constexpr (std::is_same_v<V, std::string>)
+          return quoted(v);
+        else if constexpr (std::is_same_v<V, Timestamp>)
+          return format_iso(v.millis);
+        else
+          return std::to_string(v);
       },
       value);
 }
 
 bool valid_name(std::string_view name) {
   return !name.empty() && name.size() <= 200 && std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 
 Millis allowed_lateness(const Plan::Node& node) {
   if (const auto* window = std::get_if<WindowSpec>(&node.spec)) return window->allowed_lateness;
-  if (const auto* dedup = std::get_if<DedupSpec>(&node.spec); dedup && !node.dedup_default_lateness) return dedup->allowed_lateness;
+  if (const auto* dedup = std::get_if<DedupSpec>(&node.spec); dedup && !node.dedup_default_lateness)
+    return dedup->allowed_lateness;
   return 0;
 }
 
@@ -84,7 +91,8 @@ Result<std::string> Plan::name_node(std::string name, std::string_view kind) con
     if (!valid_name(name)) {
       return Status::invalid("step name " + quoted(name) + ": letters, digits, '-', '_' and '.' only, at most 200");
     }
-    if (taken(name)) return Status::invalid("there is already a step named " + quoted(name) + "; give this one another name=");
+    if (taken(name))
+      return Status::invalid("there is already a step named " + quoted(name) + "; give this one another name=");
     return name;
   }
   std::string derived(kind);
@@ -111,7 +119,8 @@ Result<StreamRef> Plan::read(SourceSpec spec) {
                            (source_->topic.empty() ? std::string("bounded rows") : quoted(source_->topic)) +
                            "; several inputs come with a later version");
   }
-  if (!spec.topic.empty() && !valid_name(spec.topic)) return Status::invalid("read: " + quoted(spec.topic) + " is not a topic name");
+  if (!spec.topic.empty() && !valid_name(spec.topic))
+    return Status::invalid("read: " + quoted(spec.topic) + " is not a topic name");
   if (spec.schema->size() == 0) return Status::invalid("read: the schema has no columns");
   for (int i = 0; i < spec.schema->size(); ++i) {
     if (spec.schema->index_of(spec.schema->field(i).name) != i) {
@@ -131,7 +140,10 @@ Result<StreamRef> Plan::read(SourceSpec spec) {
   source_ = std::move(spec);
   Node source{.name = "read", .schema = source_->schema, .input_schema = source_->schema};
   add(std::move(source));
-  add(Node{.name = "dead_letters", .schema = dead_letter_schema(), .input_schema = dead_letter_schema(), .below_window = true});
+  add(Node{.name = "dead_letters",
+           .schema = dead_letter_schema(),
+           .input_schema = dead_letter_schema(),
+           .below_window = true});
   return StreamRef{kSource, Port::kMain};
 }
 
@@ -155,8 +167,12 @@ Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string nam
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "filter"));
   const SchemaPtr schema = schema_of(input);
   WL_RETURN_IF_ERROR(make_filter_step(named, spec, schema).status().with_context(named));
-  return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema,
-                  .spec = std::move(spec), .emits_more_than_once = node(input.node).emits_more_than_once,
+  return add(Node{.name = std::move(named),
+                  .input = input,
+                  .schema = schema,
+                  .input_schema = schema,
+                  .spec = std::move(spec),
+                  .emits_more_than_once = node(input.node).emits_more_than_once,
                   .below_window = rows_below_window(input)});
 }
 
@@ -164,45 +180,60 @@ Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string
   WL_RETURN_IF_ERROR(check_stream(input));
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "dedup"));
   if (input.port != Port::kMain || input.node == kDeadLetters) {
-    return Status::invalid(named + ": dedup works on a stream with a watermark, not on late rows, duplicates or dead letters");
+    return Status::invalid(named +
+                           ": dedup works on a stream with a watermark, not on late rows, duplicates or dead letters");
   }
   if (node(input.node).emits_more_than_once) {
     return Status::invalid(named + ": below a window that can emit a window more than once (allowed_lateness > 0)");
   }
-  DedupSpec spec{std::move(options.columns), options.within, options.allowed_lateness.value_or(std::min(options.within, kDedupLateness)),
-                 options.null_key_group};
+  DedupSpec spec{std::move(options.columns), options.within,
+                 options.allowed_lateness.value_or(std::min(options.within, kDedupLateness)), options.null_key_group};
   const SchemaPtr schema = schema_of(input);
   WL_RETURN_IF_ERROR(make_dedup_step(named, spec, schema).status().with_context(named));
-  return add(Node{.name = std::move(named), .input = input, .schema = schema, .input_schema = schema, .spec = std::move(spec),
-                  .dedup_default_lateness = !options.allowed_lateness, .below_window = node(input.node).below_window});
+  return add(Node{.name = std::move(named),
+                  .input = input,
+                  .schema = schema,
+                  .input_schema = schema,
+                  .spec = std::move(spec),
+                  .dedup_default_lateness = !options.allowed_lateness,
+                  .below_window = node(input.node).below_window});
 }
 
 Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given, std::string name) {
   WL_RETURN_IF_ERROR(check_stream(input));
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "window"));
   if (input.port != Port::kMain || input.node == kDeadLetters) {
-    return Status::invalid(named + ": a window works on a stream with a watermark, not on late rows, duplicates or dead letters");
+    return Status::invalid(
+        named + ": a window works on a stream with a watermark, not on late rows, duplicates or dead letters");
   }
   if (!key_given) {
-    return Status::invalid(named + ": a window needs a key: call .key_by(\"column\", ...) before it, or .key_by() for the whole stream");
+    return Status::invalid(
+        named + ": a window needs a key: call .key_by(\"column\", ...) before it, or .key_by() for the whole stream");
   }
   if (node(input.node).emits_more_than_once) {
-    return Status::invalid(named + ": below " + quoted(node(input.node).name) +
-                           ", which can emit a window more than once (allowed_lateness > 0); set its allowed_lateness to 0");
+    return Status::invalid(
+        named + ": below " + quoted(node(input.node).name) +
+        ", which can emit a window more than once (allowed_lateness > 0); set its allowed_lateness to 0");
   }
   const SchemaPtr schema = schema_of(input);
   WL_RETURN_IF_ERROR(make_window_step(named, spec, schema).status().with_context(named));
   WL_ASSIGN_OR_RETURN(SchemaPtr output, window_output_schema(spec, schema));
   const bool again = spec.allowed_lateness > 0;
-  return add(Node{.name = std::move(named), .input = input, .schema = std::move(output), .input_schema = schema,
-                  .spec = std::move(spec), .emits_more_than_once = again, .below_window = true});
+  return add(Node{.name = std::move(named),
+                  .input = input,
+                  .schema = std::move(output),
+                  .input_schema = schema,
+                  .spec = std::move(spec),
+                  .emits_more_than_once = again,
+                  .below_window = true});
 }
 
 Status Plan::write(SinkSpec spec) {
   for (const StreamRef stream : spec.streams) WL_RETURN_IF_ERROR(check_stream(stream));
   if (!valid_name(spec.topic)) return Status::invalid("write: " + quoted(spec.topic) + " is not a topic name");
   if (spec.topic == source_->topic) {
-    return Status::invalid("write: the job reads " + quoted(spec.topic) + "; writing to it would feed the job its own output");
+    return Status::invalid("write: the job reads " + quoted(spec.topic) +
+                           "; writing to it would feed the job its own output");
   }
   for (const SinkSpec& sink : sinks_) {
     if (sink.topic == spec.topic) return Status::invalid("write: this job already writes to " + quoted(spec.topic));
@@ -257,7 +288,8 @@ Status Plan::check_partitions(int32_t partitions) const {
   for (const Node& node : nodes_) {
     const auto* window = std::get_if<WindowSpec>(&node.spec);
     if (window == nullptr) continue;
-    const std::string where = node.name + ": topic " + quoted(source_->topic) + " has " + std::to_string(partitions) + " partitions";
+    const std::string where =
+        node.name + ": topic " + quoted(source_->topic) + " has " + std::to_string(partitions) + " partitions";
     if (source_->partitioned_by.empty()) {
       return Status::invalid(where + ", so read() must say by which columns: partitioned_by=\"" +
                              (window->key_columns.empty() ? std::string("column") : window->key_columns.front()) +
@@ -265,8 +297,9 @@ Status Plan::check_partitions(int32_t partitions) const {
     }
     for (const std::string& column : source_->partitioned_by) {
       if (std::find(window->key_columns.begin(), window->key_columns.end(), column) == window->key_columns.end()) {
-        return Status::invalid(where + " by (" + join(source_->partitioned_by) + "), so its key (" + join(window->key_columns) +
-                               ") must hold " + quoted(column) + ". Re-keying comes with a later version");
+        return Status::invalid(where + " by (" + join(source_->partitioned_by) + "), so its key (" +
+                               join(window->key_columns) + ") must hold " + quoted(column) +
+                               ". Re-keying comes with a later version");
       }
     }
   }
@@ -291,7 +324,8 @@ std::vector<bool> Plan::used_columns() const {
   use(source_->watermark.column);
   for (const Node& node : nodes_) {
     if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) use(filter->column);
-    if (const auto* dedup = std::get_if<DedupSpec>(&node.spec)) std::for_each(dedup->columns.begin(), dedup->columns.end(), use);
+    if (const auto* dedup = std::get_if<DedupSpec>(&node.spec))
+      std::for_each(dedup->columns.begin(), dedup->columns.end(), use);
     if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
       std::for_each(window->key_columns.begin(), window->key_columns.end(), use);
       for (const AggregateSpec& aggregate : window->aggregates) use(aggregate.column);
@@ -319,10 +353,14 @@ Result<std::vector<std::unique_ptr<Step>>> Plan::make_steps(const SchemaPtr& sou
     auto made = std::visit(
         [&](const auto& spec) -> Result<std::unique_ptr<Step>> {
           using Spec = std::decay_t<decltype(spec)>;
-          if constexpr (std::is_same_v<Spec, FilterSpec>) return make_filter_step(node.name, spec, inputs[i]);
-          else if constexpr (std::is_same_v<Spec, DedupSpec>) return make_dedup_step(node.name, spec, inputs[i]);
-          else if constexpr (std::is_same_v<Spec, WindowSpec>) return make_window_step(node.name, spec, inputs[i]);
-          else return Status::fatal("a node without step");
+          if constexpr (std::is_same_v<Spec, FilterSpec>)
+            return make_filter_step(node.name, spec, inputs[i]);
+          else if constexpr (std::is_same_v<Spec, DedupSpec>)
+            return make_dedup_step(node.name, spec, inputs[i]);
+          else if constexpr (std::is_same_v<Spec, WindowSpec>)
+            return make_window_step(node.name, spec, inputs[i]);
+          else
+            return Status::fatal("a node without step");
         },
         node.spec);
     if (!made.ok()) return made.status();
@@ -343,27 +381,32 @@ std::string Plan::describe() const {
     text += field.name + ":" + std::string(type_name(field.type)) + (field.nullable ? "?" : "") +
             (path == field.name ? "" : "=" + path) + " ";
   }
-  text += "] time=" + time.column + " unit=" + std::string(unit_name(time.unit)) + " not_before=" +
-          (time.not_before ? format_iso(*time.not_before) : "default") + " not_after=" +
-          (time.not_after ? format_iso(*time.not_after) : "default") + " max_future=" + format_duration(time.max_future) +
-          " log_timestamp=" + time.log_timestamp + " watermark=" + std::to_string(static_cast<int>(watermark.kind)) + ":" +
-          (watermark.out_of_orderness ? format_duration(*watermark.out_of_orderness) : "-") + ":" + watermark.column + " idle_after=" +
-          (watermark.idle_after ? format_duration(*watermark.idle_after) : "off") + ":" +
-          std::to_string(static_cast<int>(watermark.idle_advance)) + " partitioned_by=" + list(source_->partitioned_by) +
+  text += "] time=" + time.column + " unit=" + std::string(unit_name(time.unit)) +
+          " not_before=" + (time.not_before ? format_iso(*time.not_before) : "default") +
+          " not_after=" + (time.not_after ? format_iso(*time.not_after) : "default") +
+          " max_future=" + format_duration(time.max_future) + " log_timestamp=" + time.log_timestamp +
+          " watermark=" + std::to_string(static_cast<int>(watermark.kind)) + ":" +
+          (watermark.out_of_orderness ? format_duration(*watermark.out_of_orderness) : "-") + ":" + watermark.column +
+          " idle_after=" + (watermark.idle_after ? format_duration(*watermark.idle_after) : "off") + ":" +
+          std::to_string(static_cast<int>(watermark.idle_advance)) +
+          " partitioned_by=" + list(source_->partitioned_by) +
           " max_record_bytes=" + std::to_string(source_->max_record_bytes) + "\n";
   for (size_t i = 2; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
     text += node.name + " of " + nodes_[static_cast<size_t>(node.input.node)].name + "." +
             std::to_string(static_cast<int>(node.input.port)) + ": ";
     if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) {
-      text += "filter " + filter->column + " " + std::to_string(static_cast<int>(filter->compare)) + " " + to_text(filter->value);
+      text += "filter " + filter->column + " " + std::to_string(static_cast<int>(filter->compare)) + " " +
+              to_text(filter->value);
     } else if (const auto* dedup = std::get_if<DedupSpec>(&node.spec)) {
       text += "dedup " + list(dedup->columns) + " within=" + format_duration(dedup->within) +
-              " allowed_lateness=" + format_duration(dedup->allowed_lateness) + (dedup->null_key_group ? " null_key=group" : "");
+              " allowed_lateness=" + format_duration(dedup->allowed_lateness) +
+              (dedup->null_key_group ? " null_key=group" : "");
     } else if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
       text += "window key=" + list(window->key_columns) + (window->null_key_group ? " null_key=group" : "") +
               " size=" + format_duration(window->size) + " slide=" + format_duration(window->slide) +
-              " offset=" + format_duration(window->offset) + " allowed_lateness=" + format_duration(window->allowed_lateness) +
+              " offset=" + format_duration(window->offset) +
+              " allowed_lateness=" + format_duration(window->allowed_lateness) +
               (window->emit_late_each ? " emit_late=each" : "") + (window->late_windows_rows ? " late=windows" : "");
       for (const AggregateSpec& aggregate : window->aggregates) {
         text.append(" ").append(aggregate.name).append("=").append(aggregate.function);
@@ -377,7 +420,8 @@ std::string Plan::describe() const {
     for (const StreamRef stream : sink.streams) {
       text += " " + nodes_[static_cast<size_t>(stream.node)].name + "." + std::to_string(static_cast<int>(stream.port));
     }
-    text += std::string(sink.times == JsonTimes::kIso ? " times=iso" : "") + (sink.nan == JsonNan::kString ? " nan=string" : "") + "\n";
+    text += std::string(sink.times == JsonTimes::kIso ? " times=iso" : "") +
+            (sink.nan == JsonNan::kString ? " nan=string" : "") + "\n";
   }
   return text;
 }

@@ -56,7 +56,7 @@ struct SinkSpec {
   std::string topic;
   JsonTimes times = JsonTimes::kMillis;
   JsonNan nan = JsonNan::kNull;
-  bool dead_letters = false;       // original bytes, reasons in the headers
+  bool dead_letters = false;  // original bytes, reasons in the headers
 };
 
 // The columns of the stream of dead letters: key, value (bytes), reason, message, step, topic, partition,

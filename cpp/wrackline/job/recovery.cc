@@ -81,8 +81,10 @@ Status Worker::start() {
   WL_ASSIGN_OR_RETURN(const Offsets committed, env_.log->committed(group_));
   for (const auto& [partition, offset] : committed) {
     if (partition.topic == plan_->source().topic && partition.partition >= partitions) {
-      return Status::invalid("job " + plan_->job() + " has read " + where(partition) + ", but the topic has " + std::to_string(partitions) +
-                             " partitions now: it is not the topic of before. Give the job another name, or " + kStartOver);
+      return Status::invalid("job " + plan_->job() + " has read " + where(partition) + ", but the topic has " +
+                             std::to_string(partitions) +
+                             " partitions now: it is not the topic of before. Give the job another name, or " +
+                             kStartOver);
     }
   }
   WL_RETURN_IF_ERROR(env_.log->create_topic(plan_->journal_topic(), partitions));
@@ -139,7 +141,8 @@ Status Worker::make_slots(const Offsets& offsets) {
     if (found == offsets.end() && !options_.fresh) {
       WL_ASSIGN_OR_RETURN(const int64_t journal_start, env_.log->start_offset(slot->journal));
       if (journal_end > journal_start) {
-        WL_ASSIGN_OR_RETURN(const event::Polled rows, env_.log->read(slot->journal, journal_start, 1, Isolation::kReadCommitted));
+        WL_ASSIGN_OR_RETURN(const event::Polled rows,
+                            env_.log->read(slot->journal, journal_start, 1, Isolation::kReadCommitted));
         if (!rows.records->empty()) {
           return Status::invalid("job " + plan_->job() + " has a journal (" + slot->journal.topic +
                                  ") but no committed offset: the group's offsets were deleted. " + kStartOver);
@@ -190,14 +193,15 @@ Status Worker::restore(TaskSlot& slot) {
   } else {
     Result<CheckpointSeal> seal = slot.checkpointer->read_manifest(committed.checkpoint);
     if (seal.status().code() == Code::kNotFound) {
-      return Status::invalid("checkpoint " + committed.checkpoint + ", which commit " + std::to_string(committed.commit_seq) + " of " +
-                             where(slot.anchor) + " names, is not in the state directory (" + options_.state_dir + "): the state is in another directory or was deleted. Run the job with that state_dir, or " +
-                             kStartOver);
+      return Status::invalid(
+          "checkpoint " + committed.checkpoint + ", which commit " + std::to_string(committed.commit_seq) + " of " +
+          where(slot.anchor) + " names, is not in the state directory (" + options_.state_dir +
+          "): the state is in another directory or was deleted. Run the job with that state_dir, or " + kStartOver);
     }
     WL_RETURN_IF_ERROR(seal.status());
     if (seal->log_id != slot.log_id) {
-      return Status::invalid("checkpoint " + committed.checkpoint + " belongs to another log or topic than " + env_.log->uri() + ", " +
-                             where(slot.input) + "; " + kStartOver);
+      return Status::invalid("checkpoint " + committed.checkpoint + " belongs to another log or topic than " +
+                             env_.log->uri() + ", " + where(slot.input) + "; " + kStartOver);
     }
     WL_RETURN_IF_ERROR(accept_changed_job(slot, &*seal));
     WL_RETURN_IF_ERROR(slot.checkpointer->restore(*seal, slot.task->steps(), options_.reset_steps));
@@ -210,8 +214,9 @@ Status Worker::restore(TaskSlot& slot) {
   }
   if (!options_.fresh) {
     if (const Status owner = slot.checkpointer->check_owner(slot.log_id); !owner.ok()) {
-      return owner.with_context("the state directory (" + options_.state_dir + ") holds state of job " + plan_->job() + " that is not of " +
-                                env_.log->uri() + ". Give this job another name or state_dir, or " + kStartOver);
+      return owner.with_context("the state directory (" + options_.state_dir + ") holds state of job " + plan_->job() +
+                                " that is not of " + env_.log->uri() +
+                                ". Give this job another name or state_dir, or " + kStartOver);
     }
   }
   WL_RETURN_IF_ERROR(slot.checkpointer->remove_unneeded());
@@ -219,8 +224,9 @@ Status Worker::restore(TaskSlot& slot) {
     WL_ASSIGN_OR_RETURN(const int64_t start, env_.log->start_offset(slot.input));
     WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadUncommitted));
     if (start > first || end < slot.committed_offset) {
-      return Status::invalid(where(slot.input) + " holds offsets " + std::to_string(start) + " to " + std::to_string(end) +
-                             ", but the job needs " + std::to_string(first) + " to " + std::to_string(slot.committed_offset) +
+      return Status::invalid(where(slot.input) + " holds offsets " + std::to_string(start) + " to " +
+                             std::to_string(end) + ", but the job needs " + std::to_string(first) + " to " +
+                             std::to_string(slot.committed_offset) +
                              " to recover: records were deleted or the topic is another one. " + kStartOver);
     }
   }
@@ -240,19 +246,24 @@ Status Worker::accept_changed_job(const TaskSlot& slot, const CheckpointSeal* se
   const bool nothing_to_replay = slot.committed.commit_seq == (seal ? seal->commit_seq : 0);
   const bool changed = slot.committed.job_hash != plan_->hash() || !options_.reset_steps.empty();
   if (changed && !nothing_to_replay && !options_.replay_accept) {
-    return Status::invalid("job " + plan_->job() + " has changed since commit " + std::to_string(slot.committed.commit_seq) + " of " +
-                           where(slot.anchor) + ", and that run did not end in order: " +
-                           std::to_string(slot.committed.commit_seq - (seal ? seal->commit_seq : 0)) +
-                           " commits have to be replayed. Run the unchanged job until it ends, then change it; or give replay=\"accept\" "
-                           "to take what the changed job makes of them; or " + kStartOver);
+    return Status::invalid(
+        "job " + plan_->job() + " has changed since commit " + std::to_string(slot.committed.commit_seq) + " of " +
+        where(slot.anchor) + ", and that run did not end in order: " +
+        std::to_string(slot.committed.commit_seq - (seal ? seal->commit_seq : 0)) +
+        " commits have to be replayed. Run the unchanged job until it ends, then change it; or give replay=\"accept\" "
+        "to take what the changed job makes of them; or " +
+        kStartOver);
   }
   if (seal == nullptr) return {};
   for (const Step* step : slot.task->steps()) {
-    if (std::find(options_.reset_steps.begin(), options_.reset_steps.end(), step->name()) != options_.reset_steps.end()) continue;
+    if (std::find(options_.reset_steps.begin(), options_.reset_steps.end(), step->name()) != options_.reset_steps.end())
+      continue;
     const std::string now = step->fingerprint();
-    const auto before = std::find_if(seal->fingerprints.begin(), seal->fingerprints.end(), [&](const auto& f) { return f.first == step->name(); });
+    const auto before = std::find_if(seal->fingerprints.begin(), seal->fingerprints.end(),
+                                     [&](const auto& f) { return f.first == step->name(); });
     if (before == seal->fingerprints.end() || before->second == now) continue;
-    return Status::invalid("step '" + step->name() + "' has changed in what shapes its state:\n  before: " + before->second +
+    return Status::invalid("step '" + step->name() +
+                           "' has changed in what shapes its state:\n  before: " + before->second +
                            "\n  now:    " + now + "\nreset='" + step->name() + "' starts this step with empty state");
   }
   return {};
@@ -284,15 +295,18 @@ Result<Progress> Worker::read_journals() {
   }
   for (auto& slot : tasks_) {
     if (static_cast<int64_t>(slot->rows.size()) != slot->committed.commit_seq - slot->restored_seq) {
-      return Status::corruption("journal " + where(slot->journal) + " lacks rows between commit " + std::to_string(slot->restored_seq) +
-                                " and " + std::to_string(slot->committed.commit_seq) + "; " + kStartOver);
+      return Status::corruption("journal " + where(slot->journal) + " lacks rows between commit " +
+                                std::to_string(slot->restored_seq) + " and " +
+                                std::to_string(slot->committed.commit_seq) + "; " + kStartOver);
     }
-    if (!slot->rows.empty() && !env_.rows) client_->read_from(slot->input, slot->task->offset(), Isolation::kReadCommitted);
+    if (!slot->rows.empty() && !env_.rows)
+      client_->read_from(slot->input, slot->task->offset(), Isolation::kReadCommitted);
     if (env_.rows && !slot->rows.empty()) {
       const JournalRow& last = slot->rows.rbegin()->second;
-      if (env_.rows->size() < last.offset || env_.rows->fingerprint(std::min(last.offset, kFirstRecords)) != last.input_hash) {
-        return Status::invalid("job " + plan_->job() + ": these are not the rows that it has begun to read (" + std::to_string(last.offset) +
-                               " of them); give it the same input, or " + kStartOver);
+      if (env_.rows->size() < last.offset ||
+          env_.rows->fingerprint(std::min(last.offset, kFirstRecords)) != last.input_hash) {
+        return Status::invalid("job " + plan_->job() + ": these are not the rows that it has begun to read (" +
+                               std::to_string(last.offset) + " of them); give it the same input, or " + kStartOver);
       }
     }
   }
@@ -309,7 +323,8 @@ Result<Progress> Worker::replay() {
     if (at_boundary || slot->replayed) return Progress::kWorked;
 
     const JournalRow& row = slot->rows.begin()->second;
-    const int64_t boundary = slot->decisions_applied < row.decisions.size() ? row.decisions[slot->decisions_applied].offset : row.offset;
+    const int64_t boundary =
+        slot->decisions_applied < row.decisions.size() ? row.decisions[slot->decisions_applied].offset : row.offset;
     if (env_.rows) {
       Status status;
       if (!take_rows(*slot, std::min(options_.max_poll_records, boundary - slot->task->offset()), status)) {
@@ -381,11 +396,15 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
       step = row.ledger[i].step;
       break;
     }
-    return Status::fatal("the replay of commit " + std::to_string(row.commit_seq) + " of " + where(slot.anchor) +
-                         " gave another answer than the run that committed it, first at step '" + step +
-                         "\". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " + kStartOver);
+    return Status::fatal(
+        "the replay of commit " + std::to_string(row.commit_seq) + " of " + where(slot.anchor) +
+        " gave another answer than the run that committed it, first at step '" + step +
+        "\". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " +
+        kStartOver);
   }
-  if (!same && last) log_line(LogLevel::kWarning, "job " + plan_->job() + ": the replay gave another answer, taken as replay=\"accept\" says");
+  if (!same && last)
+    log_line(LogLevel::kWarning,
+             "job " + plan_->job() + ": the replay gave another answer, taken as replay=\"accept\" says");
   slot.rows.erase(slot.rows.begin());
   slot.decisions_applied = 0;
   slot.row_drained = false;
@@ -396,13 +415,15 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
 Status Worker::finish_replay(TaskSlot& slot) {
   if (!slot.had_commit || options_.replay_accept || slot.committed.commit_seq == 0) return {};
   const bool watermark = slot.committed.watermark == slot.task->last_watermark();
-  const bool ledger = slot.committed.ledger_hash == hash_of(slot.task->ledger()) || slot.committed.job_hash != plan_->hash() ||
-                      !options_.reset_steps.empty();
+  const bool ledger = slot.committed.ledger_hash == hash_of(slot.task->ledger()) ||
+                      slot.committed.job_hash != plan_->hash() || !options_.reset_steps.empty();
   const bool rows = slot.committed.rows_hash == slot.task->rows_hash();
   if (watermark && ledger && rows) return {};
-  return Status::fatal("recovery of " + where(slot.anchor) + " did not reach what commit " + std::to_string(slot.committed.commit_seq) +
-                       " says: another " + (watermark ? ledger ? "set of rows put out" : "ledger" : "watermark") +
-                       ". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " + kStartOver);
+  return Status::fatal(
+      "recovery of " + where(slot.anchor) + " did not reach what commit " + std::to_string(slot.committed.commit_seq) +
+      " says: another " + (watermark ? ledger ? "set of rows put out" : "ledger" : "watermark") +
+      ". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " +
+      kStartOver);
 }
 
 Status Worker::enter_running() {
@@ -411,8 +432,11 @@ Status Worker::enter_running() {
     Task& task = *slot->task;
     if (slot->committed_ledger.empty()) slot->committed_ledger = task.ledger();
     if (task.ended() && env_.rows && !options_.resume_append) {
-      return Status::invalid("job " + plan_->job() + ": this bounded input has been read to its end by an earlier run; resume=\"append\" goes on "
-                             "with rows that were added, " + kStartOver);
+      return Status::invalid(
+          "job " + plan_->job() +
+          ": this bounded input has been read to its end by an earlier run; resume=\"append\" goes on "
+          "with rows that were added, " +
+          kStartOver);
     }
     task.reopen();
     if (env_.trace) task.set_trace(env_.trace);

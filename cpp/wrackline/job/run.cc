@@ -1,14 +1,14 @@
 #include "wrackline/job/run.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "wrackline/job/memory_stores.h"
 
@@ -102,7 +102,8 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOpti
   if (const char* text = std::getenv("WRACKLINE_FAILPOINT"); text != nullptr && env.tap == nullptr) {
     WL_RETURN_IF_ERROR(run->failpoints_.arm_from(text));
   }
-  WorkerEnv worker{.log = env.log, .clock = env.clock, .failpoints = &run->failpoints_, .tap = env.tap, .rows = env.rows};
+  WorkerEnv worker{
+      .log = env.log, .clock = env.clock, .failpoints = &run->failpoints_, .tap = env.tap, .rows = env.rows};
   if (env.tap == nullptr) {
     if (env.log == nullptr) return Status::invalid("job " + plan->job() + " has no log: Job(..., log=\"local:DIR\")");
     const std::string job = plan->job();
@@ -116,7 +117,8 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOpti
       WL_ASSIGN_OR_RETURN(run->slot_, Slot::take(options.state_dir, job));
       worker.transactional_id = run->slot_->transactional_id(job);
       worker.open_store = [root = options.state_dir, job](int32_t partition) {
-        return open_rocksdb_store((std::filesystem::path(root) / job / "tasks" / ("0-" + std::to_string(partition))).string());
+        return open_rocksdb_store(
+            (std::filesystem::path(root) / job / "tasks" / ("0-" + std::to_string(partition))).string());
       };
     }
   }

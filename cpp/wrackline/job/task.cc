@@ -27,7 +27,8 @@ Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, Topic
   // The stored columns under their own names.
   std::vector<Field> stored;
   for (int i = 0; i < source.schema->size(); ++i) {
-    const std::string& path = source.paths.empty() ? source.schema->field(i).name : source.paths[static_cast<size_t>(i)];
+    const std::string& path =
+        source.paths.empty() ? source.schema->field(i).name : source.paths[static_cast<size_t>(i)];
     const int index = decoder.schema()->index_of(path);
     if (index < 0) continue;
     stored.push_back(decoder.schema()->field(index));
@@ -87,21 +88,26 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
   Buffer<uint32_t> undecoded;
   for (BadRecord& bad : decoded.bad) {
     undecoded.push_back(bad.record);
-    add_dead_letter(records, bad.record, std::nullopt, plan_->node(Plan::kSource).name, bad.reason, std::move(bad.message));
+    add_dead_letter(records, bad.record, std::nullopt, plan_->node(Plan::kSource).name, bad.reason,
+                    std::move(bad.message));
   }
   if (trace_) {
     for (const BadRecord& bad : decoded.bad) {
-      trace_->refused(records->offset(bad.record), records->timestamp(bad.record), Fate::kDeadLettered, plan_->node(Plan::kSource).name);
+      trace_->refused(records->offset(bad.record), records->timestamp(bad.record), Fate::kDeadLettered,
+                      plan_->node(Plan::kSource).name);
     }
     for (const uint32_t record : decoded.tombstones) {
-      trace_->refused(records->offset(record), records->timestamp(record), Fate::kSkipped, plan_->node(Plan::kSource).name);
+      trace_->refused(records->offset(record), records->timestamp(record), Fate::kSkipped,
+                      plan_->node(Plan::kSource).name);
     }
   }
   read_.dead_lettered += static_cast<int64_t>(decoded.bad.size());
   refused_ += static_cast<int64_t>(decoded.bad.size());
   decoded.batch.schema = schema_;
   decoded.batch.origin = origin_;
-  TimeInput time{.clock_now = clock_now, .forms = decoded.time_forms.empty() ? nullptr : &decoded.time_forms, .undecoded = undecoded};
+  TimeInput time{.clock_now = clock_now,
+                 .forms = decoded.time_forms.empty() ? nullptr : &decoded.time_forms,
+                 .undecoded = undecoded};
   WL_RETURN_IF_ERROR(take(std::move(decoded.batch), time));
   std::stable_sort(dead_.begin() + static_cast<std::ptrdiff_t>(first_dead), dead_.end(),
                    [](const DeadLetter& a, const DeadLetter& b) { return a.record < b.record; });
@@ -127,7 +133,8 @@ Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
 Status Task::take(Batch batch, const TimeInput& time) {
   const Millis before = time_.watermark();
   if (trace_ && !batch.records) {  // bounded rows go by their number
-    for (int64_t row = 0; row < batch.length; ++row) batch.record_of.push_back(static_cast<uint32_t>(offset_ - batch.length + row));
+    for (int64_t row = 0; row < batch.length; ++row)
+      batch.record_of.push_back(static_cast<uint32_t>(offset_ - batch.length + row));
   }
   const Batch original = batch;  // columns are shared; apply() drops rows of `batch`
   time_.apply(batch, time, [&](int64_t row, std::string_view reason, std::string message) {
@@ -135,12 +142,14 @@ Status Task::take(Batch batch, const TimeInput& time) {
     ++read_.dead_lettered;
     const std::string& step = plan_->node(Plan::kSource).name;
     if (original.records) {
-      add_dead_letter(original.records, original.record_of[static_cast<size_t>(row)], std::nullopt, step, reason, std::move(message));
+      add_dead_letter(original.records, original.record_of[static_cast<size_t>(row)], std::nullopt, step, reason,
+                      std::move(message));
     } else {
       add_dead_letter(nullptr, -1, row_as_json(original, row), step, reason, std::move(message));
     }
     if (trace_) {
-      const Millis arrival = original.records ? original.records->timestamp(original.record_of[static_cast<size_t>(row)]) : kMinusInfinity;
+      const Millis arrival =
+          original.records ? original.records->timestamp(original.record_of[static_cast<size_t>(row)]) : kMinusInfinity;
       trace_->refused(TaskTrace::offset_of(original, row), arrival, Fate::kDeadLettered, step);
     }
   });
@@ -165,7 +174,8 @@ Status Task::check_idle(Millis clock_now, bool at_end) {
 
 Status Task::end(Millis clock_now) {
   if (ended_) return {};
-  if (const std::string why = time_.nothing_accepted(); on_probation_ && !why.empty()) log_line(LogLevel::kWarning, why);
+  if (const std::string why = time_.nothing_accepted(); on_probation_ && !why.empty())
+    log_line(LogLevel::kWarning, why);
   on_probation_ = false;
   decisions_.push_back({Decision::Kind::kEnded, offset_, time_.watermark(), clock_now});
   ended_ = true;
@@ -246,7 +256,9 @@ void Task::give(StreamRef from, Batch batch) {
   }
   const std::vector<int>& below = below_[node][index_of(from.port)];
   if (below.empty()) return;
-  const auto inbox_of = [&](int below_node) -> std::deque<Batch>& { return inboxes_[static_cast<size_t>(below_node) - 2]; };
+  const auto inbox_of = [&](int below_node) -> std::deque<Batch>& {
+    return inboxes_[static_cast<size_t>(below_node) - 2];
+  };
   for (size_t i = 0; i + 1 < below.size(); ++i) inbox_of(below[i]).push_back(batch);
   inbox_of(below.back()).push_back(std::move(batch));
 }
@@ -257,7 +269,8 @@ void Task::dead_letter(const Batch& batch, int64_t row, std::string_view reason,
     trace_->fate(TaskTrace::offset_of(batch, row), Fate::kDeadLettered, step);
   }
   if (batch.records) {
-    add_dead_letter(batch.records, batch.record_of[static_cast<size_t>(row)], std::nullopt, step, reason, std::move(message));
+    add_dead_letter(batch.records, batch.record_of[static_cast<size_t>(row)], std::nullopt, step, reason,
+                    std::move(message));
   } else {
     add_dead_letter(nullptr, -1, row_as_json(batch, row), step, reason, std::move(message));
   }
@@ -267,8 +280,9 @@ void Task::dead_pane(Millis /*event_time*/, std::string_view reason, std::string
   add_dead_letter(nullptr, -1, std::nullopt, plan_->node(current_).name, reason, std::move(message));
 }
 
-void Task::add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record, std::optional<std::string> own_value,
-                           std::string_view step, std::string_view reason, std::string message) {
+void Task::add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record,
+                           std::optional<std::string> own_value, std::string_view step, std::string_view reason,
+                           std::string message) {
   dead_.push_back({records, record, std::move(own_value), std::string(step), std::string(reason), std::move(message)});
 }
 
@@ -349,8 +363,9 @@ Status Task::check_memory(int64_t limit) const {
     if (largest == nullptr || step->state_bytes() > largest->state_bytes()) largest = step.get();
   }
   if (total <= limit) return {};
-  return Status::unavailable("state takes " + std::to_string(total) + " bytes, more than memory_limit=" + std::to_string(limit) +
-                             "; most of it is step '" + largest->name() + "' with " + std::to_string(largest->state_bytes()) +
+  return Status::unavailable("state takes " + std::to_string(total) +
+                             " bytes, more than memory_limit=" + std::to_string(limit) + "; most of it is step '" +
+                             largest->name() + "' with " + std::to_string(largest->state_bytes()) +
                              ". Raise memory_limit, or make its windows, lateness or `within` shorter");
 }
 
@@ -358,7 +373,8 @@ JournalRow Task::seal() {
   JournalRow row;
   row.offset = on_probation_ ? start_offset_ : offset_;
   row.watermark = time_.last_watermark();
-  row.auto_unit = time_.decided_unit() ? static_cast<uint8_t>(static_cast<uint8_t>(*time_.decided_unit()) + 1) : uint8_t{0};
+  row.auto_unit =
+      time_.decided_unit() ? static_cast<uint8_t>(static_cast<uint8_t>(*time_.decided_unit()) + 1) : uint8_t{0};
   row.refused = on_probation_ ? 0 : refused_;
   row.ledger = ledger();
   if (!on_probation_) row.decisions = std::exchange(decisions_, {});

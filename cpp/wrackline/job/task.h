@@ -65,8 +65,8 @@ class Task final : private Emitter {
   // Rows put out from now on are only hashed (a replay), or written again.
   void suppress_output(bool suppress) { suppressed_ = suppress; }
 
-  int64_t offset() const { return offset_; }  // of the next record to take
-  void set_offset(int64_t offset);            // where to start; REQUIRES: nothing taken yet
+  int64_t offset() const { return offset_; }          // of the next record to take
+  void set_offset(int64_t offset);                    // where to start; REQUIRES: nothing taken yet
   void skip_to(int64_t offset) { offset_ = offset; }  // no record lies before it (markers, aborted records)
   // The task starts, or goes on after a restore: idleness counts from here.
   void start(Millis clock_now) { time_.start(clock_now); }
@@ -107,10 +107,11 @@ class Task final : private Emitter {
   Status take(Batch batch, const TimeInput& time);  // from event time on
   void give(StreamRef from, Batch batch);           // to the inboxes and sinks below
   Status flush_dead_letters();
-  void pass_move(Millis before, Millis after);      // a batch without rows
+  void pass_move(Millis before, Millis after);  // a batch without rows
   // `record` < 0: there is no original record, `own_value` stands for it.
-  void add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record, std::optional<std::string> own_value,
-                       std::string_view step, std::string_view reason, std::string message);
+  void add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record,
+                       std::optional<std::string> own_value, std::string_view step, std::string_view reason,
+                       std::string message);
   std::string row_as_json(const Batch& batch, int64_t row) const;
 
   std::shared_ptr<const Plan> plan_;
@@ -121,10 +122,10 @@ class Task final : private Emitter {
   SchemaPtr schema_;  // of its columns, by their own names
   TimeStage time_;
   std::vector<std::unique_ptr<Step>> steps_;
-  std::vector<std::deque<Batch>> inboxes_;              // one per step
-  std::vector<std::vector<std::vector<int>>> below_;    // [node][port] -> nodes
-  std::vector<std::vector<std::vector<int>>> sinks_of_; // [node][port] -> sinks
-  int current_ = 0;                                     // node whose step is being advanced
+  std::vector<std::deque<Batch>> inboxes_;               // one per step
+  std::vector<std::vector<std::vector<int>>> below_;     // [node][port] -> nodes
+  std::vector<std::vector<std::vector<int>>> sinks_of_;  // [node][port] -> sinks
+  int current_ = 0;                                      // node whose step is being advanced
 
   struct DeadLetter {
     std::shared_ptr<const Records> records;
@@ -134,7 +135,7 @@ class Task final : private Emitter {
     std::string reason;
     std::string message;
   };
-  std::vector<DeadLetter> dead_;     // since the last flush; on probation: all of them, at most kFirstRecords
+  std::vector<DeadLetter> dead_;  // since the last flush; on probation: all of them, at most kFirstRecords
   std::vector<Decision> decisions_;
   StepCounts read_;
   int64_t offset_ = 0;
@@ -142,7 +143,7 @@ class Task final : private Emitter {
   int64_t taken_ = 0;
   int64_t refused_ = 0;
   uint64_t rows_hash_ = 0;
-  Status emit_status_;               // emit() cannot return one
+  Status emit_status_;  // emit() cannot return one
   bool on_probation_ = true;
   bool suppressed_ = false;
   bool ended_ = false;

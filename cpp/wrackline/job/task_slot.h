@@ -14,9 +14,9 @@ namespace wrackline {
 
 struct Worker::TaskSlot {
   int32_t partition = 0;
-  TopicPartition input;    // topic ""  for bounded rows
+  TopicPartition input;  // topic ""  for bounded rows
   TopicPartition journal;
-  TopicPartition anchor;   // whose committed offset carries the metadata: the input, or the journal for bounded rows
+  TopicPartition anchor;  // whose committed offset carries the metadata: the input, or the journal for bounded rows
   std::unique_ptr<Task> task;
   std::unique_ptr<Checkpointer> checkpointer;  // null in a run with a tap
 
@@ -24,15 +24,15 @@ struct Worker::TaskSlot {
   CommitMetadata committed;
   int64_t committed_offset = 0;  // of the input
   Ledger committed_ledger;
-  bool had_commit = false;       // found at start
-  int64_t journal_floor = 0;     // the next journal row lies here or behind
+  bool had_commit = false;    // found at start
+  int64_t journal_floor = 0;  // the next journal row lies here or behind
 
   // Replay: the rows since the checkpoint, in order.
   int64_t restored_seq = 0;
   std::map<int64_t, JournalRow> rows;
   size_t decisions_applied = 0;  // of the first of `rows`
   bool journal_read = false;
-  bool row_drained = false;      // pending late panes of the first of `rows` are out
+  bool row_drained = false;  // pending late panes of the first of `rows` are out
   bool replayed = false;
   bool changed_job = false;
   std::shared_ptr<Records> left_over;  // polled, behind the boundary
@@ -52,8 +52,8 @@ struct Worker::TaskSlot {
   int64_t seq_at_freeze = 0;        // the same of the one being written
   std::string log_id;               // of log and topic: a checkpoint belongs to one
 
-  bool at_end = false;         // told by the log since the last record
-  int64_t end_offset = -1;     // until_now: where this run ends
+  bool at_end = false;      // told by the log since the last record
+  int64_t end_offset = -1;  // until_now: where this run ends
 };
 
 // Encodes rows into the open transaction; holds small batches together until there is enough for an append.

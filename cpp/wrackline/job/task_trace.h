@@ -31,9 +31,9 @@ class TaskTrace {
   const Plan& plan_;
   int32_t partition_;
   TraceSink* sink_;
-  int64_t set_by_ = -1;                     // offset of the record that moved W to where it is
+  int64_t set_by_ = -1;  // offset of the record that moved W to where it is
   Millis watermark_ = kMinusInfinity;
-  std::unordered_set<int64_t> in_filter_;   // offsets that went in and have not come out
+  std::unordered_set<int64_t> in_filter_;  // offsets that went in and have not come out
 };
 
 }  // namespace wrackline

@@ -69,7 +69,8 @@ Result<Progress> Worker::run() {
   if (stop_requested_ || input_finished()) {
     // The last commit names a checkpoint of its own: one that is under way is written and named before.
     const auto any = [&](auto predicate) {
-      return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& slot) { return slot->checkpointer && predicate(*slot->checkpointer); });
+      return std::any_of(tasks_.begin(), tasks_.end(),
+                         [&](const auto& slot) { return slot->checkpointer && predicate(*slot->checkpointer); });
     };
     if (any([](const Checkpointer& checkpointer) { return checkpointer.writing(); })) return Progress::kIdle;
     ending_ = !any([](const Checkpointer& checkpointer) { return !checkpointer.durable().empty(); });
@@ -132,7 +133,8 @@ Result<Progress> Worker::on_event(Event event) {
   switch (phase_) {
     case Phase::kInit:
       if (!std::holds_alternative<event::Initialised>(event)) return Progress::kWorked;
-      WL_RETURN_IF_ERROR(client_->subscribe(group_, {plan_->source().topic.empty() ? plan_->journal_topic() : plan_->source().topic}));
+      WL_RETURN_IF_ERROR(
+          client_->subscribe(group_, {plan_->source().topic.empty() ? plan_->journal_topic() : plan_->source().topic}));
       phase_ = Phase::kAssign;
       return Progress::kWorked;
     case Phase::kAssign:
@@ -255,16 +257,17 @@ bool Worker::input_finished() const {
   if (options_.max_rows > 0 && stats_.rows_taken >= options_.max_rows) return true;
   if (env_.rows != nullptr) {
     return env_.rows->closed() && std::all_of(tasks_.begin(), tasks_.end(), [&](const auto& slot) {
-      return slot->task->offset() >= env_.rows->size();
-    });
+             return slot->task->offset() >= env_.rows->size();
+           });
   }
-  return options_.until_now &&
-         std::all_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->task->offset() >= slot->end_offset; });
+  return options_.until_now && std::all_of(tasks_.begin(), tasks_.end(),
+                                           [](const auto& slot) { return slot->task->offset() >= slot->end_offset; });
 }
 
 // W becomes +infinity where the input has truly ended: bounded rows, or a topic that the run closes.
 Status Worker::end_inputs() {
-  const bool rows_ended = env_.rows != nullptr && env_.rows->closed() && tasks_.front()->task->offset() >= env_.rows->size();
+  const bool rows_ended =
+      env_.rows != nullptr && env_.rows->closed() && tasks_.front()->task->offset() >= env_.rows->size();
   const bool topic_closed = env_.rows == nullptr && options_.until_now && options_.close;
   if (!rows_ended && !topic_closed) return {};
   if (rows_ended && options_.resume_append) return {};  // it may grow: windows stay open
@@ -277,8 +280,10 @@ void Worker::pause_inputs(bool pause) {
   if (pause == inputs_paused_ || env_.rows != nullptr || client_ == nullptr) return;
   inputs_paused_ = pause;
   for (auto& slot : tasks_) {
-    if (pause) client_->pause(slot->input);
-    else client_->resume(slot->input);
+    if (pause)
+      client_->pause(slot->input);
+    else
+      client_->resume(slot->input);
   }
 }
 

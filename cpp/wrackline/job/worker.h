@@ -42,19 +42,19 @@ class RowTap {
 
 // What a worker works with. Everything outlives it.
 struct WorkerEnv {
-  std::shared_ptr<Log> log;                 // may be null for bounded rows with a tap
+  std::shared_ptr<Log> log;  // may be null for bounded rows with a tap
   std::shared_ptr<const Clock> clock;
   Failpoints* failpoints = nullptr;
   // Opens the store of one task (its journal's group and partition).
   std::function<Result<std::unique_ptr<Store>>(int32_t partition)> open_store;
   std::string transactional_id;
-  RowTap* tap = nullptr;                    // not null: commits nothing, joins no group, keeps no state
-  std::shared_ptr<RowsSource> rows;         // of a plan without topic
+  RowTap* tap = nullptr;             // not null: commits nothing, joins no group, keeps no state
+  std::shared_ptr<RowsSource> rows;  // of a plan without topic
   TraceSink* trace = nullptr;
 };
 
 struct WorkerStats {
-  int64_t rows_taken = 0;       // in this run, without replays
+  int64_t rows_taken = 0;  // in this run, without replays
   int64_t rows_replayed = 0;
   int64_t rows_out = 0;
   int64_t late = 0;
@@ -64,7 +64,7 @@ struct WorkerStats {
   int64_t recoveries = 0;
   int64_t state_bytes = 0;
   int64_t longest_freeze_us = 0;
-  int64_t rows_total = 0;       // until_now: records between start and end; 0: unknown
+  int64_t rows_total = 0;             // until_now: records between start and end; 0: unknown
   Millis watermark = kMinusInfinity;  // the smallest of the tasks
   const char* phase = "starting";
 };
@@ -102,8 +102,20 @@ class Worker {
   struct TaskSlot;
   class TransactionSink;
   enum class Phase : uint8_t {
-    kStart, kInit, kAssign, kFetchCommitted, kClaim, kRestore, kReadJournal, kReplay, kRunning,
-    kDrain, kWaitCheckpoint, kSendCommit, kCommit, kDone
+    kStart,
+    kInit,
+    kAssign,
+    kFetchCommitted,
+    kClaim,
+    kRestore,
+    kReadJournal,
+    kReplay,
+    kRunning,
+    kDrain,
+    kWaitCheckpoint,
+    kSendCommit,
+    kCommit,
+    kDone
   };
 
   // One per phase, or per event of a phase (worker.cc; recovery.cc; commit.cc). Each does a bounded piece.
@@ -159,21 +171,21 @@ class Worker {
   std::vector<std::unique_ptr<TaskSlot>> tasks_;
   std::atomic<bool> stop_requested_ = false;
   bool commit_requested_ = false;
-  bool ending_ = false;              // the commit under way is the last one
+  bool ending_ = false;  // the commit under way is the last one
   bool inputs_paused_ = false;
-  Offsets offsets_;                  // of the commit under way
-  bool drained_ = false;             // pending late panes of the commit under way are out
+  Offsets offsets_;       // of the commit under way
+  bool drained_ = false;  // pending late panes of the commit under way are out
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;
   int64_t rows_since_commit_ = 0;
   int64_t running_since_us_ = 0;
-  int64_t first_failure_us_ = 0;     // of failures_; recoveries are bounded from here
+  int64_t first_failure_us_ = 0;  // of failures_; recoveries are bounded from here
   int64_t retry_at_us_ = 0;
-  int64_t failures_ = 0;             // recoveries in a row: without a commit or a good while between
-  bool fresh_done_ = false;          // options_.fresh holds for the first start, not for recoveries
+  int64_t failures_ = 0;     // recoveries in a row: without a commit or a good while between
+  bool fresh_done_ = false;  // options_.fresh holds for the first start, not for recoveries
   int64_t late_warnings_said_ = 0;
   int64_t late_said_us_ = std::numeric_limits<int64_t>::min() / 2;
-  size_t next_task_ = 0;             // where a round over tasks goes on
+  size_t next_task_ = 0;  // where a round over tasks goes on
   WorkerStats stats_;
 };
 

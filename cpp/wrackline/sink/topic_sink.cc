@@ -31,13 +31,15 @@ Result<const TopicSink::Encoding*> TopicSink::encoding_of(const SchemaPtr& schem
     record_key.push_back(schema->index_of("window_start"));
     record_key.push_back(schema->index_of("window_end"));
   }
-  WL_ASSIGN_OR_RETURN(JsonEncoder encoder, JsonEncoder::make(schema, std::move(values), spec_.results ? record_key : std::vector<int>{},
-                                                             {spec_.iso_times, spec_.nan_as_string}));
+  WL_ASSIGN_OR_RETURN(JsonEncoder encoder,
+                      JsonEncoder::make(schema, std::move(values), spec_.results ? record_key : std::vector<int>{},
+                                        {spec_.iso_times, spec_.nan_as_string}));
   encodings_.push_back(std::make_unique<Encoding>(Encoding{schema, std::move(encoder), std::move(keys)}));
   return encodings_.back().get();
 }
 
-Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis clock_now, std::map<int32_t, Records>& out) {
+Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis clock_now,
+                        std::map<int32_t, Records>& out) {
   if (spec_.dead_letters) return write_dead_letters(batch, input_partition, clock_now, out[input_partition]);
   WL_ASSIGN_OR_RETURN(const Encoding* const encoding, encoding_of(batch.schema));
   if (!spec_.results) {
@@ -50,7 +52,8 @@ Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis cloc
     for (int64_t row = 0; row < batch.length; ++row) {
       const int64_t original = batch.record_of[static_cast<size_t>(row)];
       const bool has_key = batch.records->has_key(original);
-      out[input_partition].add(has_key ? std::optional(batch.records->key(original)) : std::nullopt, values.value(row), clock_now);
+      out[input_partition].add(has_key ? std::optional(batch.records->key(original)) : std::nullopt, values.value(row),
+                               clock_now);
     }
     return {};
   }
@@ -68,7 +71,8 @@ Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis cloc
   return {};
 }
 
-Status TopicSink::write_dead_letters(const Batch& batch, int32_t input_partition, Millis clock_now, Records& out) const {
+Status TopicSink::write_dead_letters(const Batch& batch, int32_t input_partition, Millis clock_now,
+                                     Records& out) const {
   const Column& key = *batch.find("key");
   const Column& value = *batch.find("value");
   const Column& reason = *batch.find("reason");
@@ -85,7 +89,8 @@ Status TopicSink::write_dead_letters(const Batch& batch, int32_t input_partition
     headers.emplace_back(prefix + "exception", text_or_empty(reason, row));
     headers.emplace_back(prefix + "message", text_or_empty(message, row));
     headers.emplace_back(prefix + "topic", text_or_empty(topic, row));
-    headers.emplace_back(prefix + "partition", partition.is_null(row) ? std::to_string(input_partition) : number_or_empty(partition, row));
+    headers.emplace_back(prefix + "partition",
+                         partition.is_null(row) ? std::to_string(input_partition) : number_or_empty(partition, row));
     headers.emplace_back(prefix + "offset", number_or_empty(offset, row));
     headers.emplace_back("wl.reason", text_or_empty(reason, row));
     headers.emplace_back("wl.step", text_or_empty(step, row));
@@ -93,7 +98,8 @@ Status TopicSink::write_dead_letters(const Batch& batch, int32_t input_partition
     const auto bytes = [row](const Column& column) {
       return column.is_null(row) ? std::nullopt : std::optional<std::string_view>(column.string_at(row));
     };
-    out.add(bytes(key), bytes(value), timestamp.is_null(row) ? clock_now : timestamp.int64s()[row], 0, std::move(headers));
+    out.add(bytes(key), bytes(value), timestamp.is_null(row) ? clock_now : timestamp.int64s()[row], 0,
+            std::move(headers));
   }
   return {};
 }

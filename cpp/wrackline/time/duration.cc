@@ -37,7 +37,8 @@ Result<Millis> parse_duration(std::string_view text) {
     const std::string_view name = rest.substr(digits, word - digits);
     if (digits == 0) return wrong(text, "a whole number comes before each unit, as in \"1h30m\"");
     if (name.empty()) return wrong(text, "it has no unit (d, h, m, s, ms)");
-    if (name.starts_with('.') || name.starts_with(',')) return wrong(text, "fractions are not taken; use a smaller unit");
+    if (name.starts_with('.') || name.starts_with(','))
+      return wrong(text, "fractions are not taken; use a smaller unit");
     if (name == "w" || name == "mo" || name == "q" || name == "y") {
       return wrong(text, std::string(name) + " is a calendar word; use calendar(...), or days (\"7d\")");
     }

@@ -21,7 +21,8 @@ Result<int> find_column(const Schema& schema, const std::string& name, std::stri
   const int index = schema.index_of(name);
   if (index >= 0) return index;
   std::string message = std::string(setting) + ": there is no column \"" + name + "\"";
-  if (const std::string near = nearest(name, schema.names()); !near.empty()) message += "; did you mean \"" + near + "\"?";
+  if (const std::string near = nearest(name, schema.names()); !near.empty())
+    message += "; did you mean \"" + near + "\"?";
   return Status::invalid(std::move(message));
 }
 
@@ -52,7 +53,8 @@ Result<TimeStage> TimeStage::make(TimeSpec time, WatermarkSpec watermark, const 
   WL_RETURN_IF_ERROR(check_watermark(watermark, time.topic));
   TimeStage stage;
   if (time.column == kLogTimestamp) {
-    if (!time.topic) return Status::invalid("time=\"_timestamp\": a bounded input has no log timestamps; name a column");
+    if (!time.topic)
+      return Status::invalid("time=\"_timestamp\": a bounded input has no log timestamps; name a column");
     stage.source_ = Source::kRecord;
   } else {
     WL_ASSIGN_OR_RETURN(stage.column_, find_column(schema, time.column, "time"));
@@ -83,9 +85,12 @@ Result<TimeStage> TimeStage::make(TimeSpec time, WatermarkSpec watermark, const 
   }
 
   const bool is_auto = time.unit == TimeUnit::kAuto;
-  if (time.not_before) stage.not_before_ = *time.not_before;
-  else if (time.topic) stage.not_before_ = kDefaultTopicNotBefore;
-  else if (is_auto) stage.not_before_ = kDefaultAutoNotBefore;
+  if (time.not_before)
+    stage.not_before_ = *time.not_before;
+  else if (time.topic)
+    stage.not_before_ = kDefaultTopicNotBefore;
+  else if (is_auto)
+    stage.not_before_ = kDefaultAutoNotBefore;
   stage.not_after_ = time.not_after.value_or(kDefaultNotAfter);
   if (stage.not_before_ >= stage.not_after_) {
     return Status::invalid("not_before (" + format_iso(stage.not_before_) + ") must be before not_after (" +
@@ -93,9 +98,9 @@ Result<TimeStage> TimeStage::make(TimeSpec time, WatermarkSpec watermark, const 
   }
   // With these bounds a number lies between them in one unit at most.
   if (is_auto && (stage.not_before_ <= 0 || (stage.not_after_ - 1) / 1'000 >= stage.not_before_)) {
-    return Status::invalid("unit=\"auto\" needs not_before after 1970 and not_after less than 1,000 times as far from 1970: " +
-                           format_iso(stage.not_before_) + " and " + format_iso(stage.not_after_) +
-                           " are too far apart; name the unit");
+    return Status::invalid(
+        "unit=\"auto\" needs not_before after 1970 and not_after less than 1,000 times as far from 1970: " +
+        format_iso(stage.not_before_) + " and " + format_iso(stage.not_after_) + " are too far apart; name the unit");
   }
   stage.not_before_ = std::max(stage.not_before_, kMinEventTime);
   stage.not_after_ = std::min(stage.not_after_, kEndEventTime);
@@ -118,8 +123,10 @@ void TimeStage::apply(Batch& batch, const TimeInput& input, const RefuseFn& refu
   if (batch.length == 0 && (accepted_any_ || input.undecoded.empty())) return;
   if (!apply_fast(batch, input)) apply_rows(batch, input, refuse);
   if (batch.length == 0) return;
-  if (watermark_column_ >= 0) add_punctuated_moves(batch, input.clock_now);
-  else add_moves(batch, input.clock_now);
+  if (watermark_column_ >= 0)
+    add_punctuated_moves(batch, input.clock_now);
+  else
+    add_moves(batch, input.clock_now);
   count_late(batch);
 }
 
@@ -164,7 +171,8 @@ void TimeStage::apply_rows(Batch& batch, const TimeInput& input, const RefuseFn&
   };
   for (int64_t row = 0; row < batch.length; ++row) {
     if (!accepted_any_) {  // records that were no rows count in their place
-      while (undecoded < input.undecoded.size() && input.undecoded[undecoded] < batch.record_of[static_cast<size_t>(row)]) {
+      while (undecoded < input.undecoded.size() &&
+             input.undecoded[undecoded] < batch.record_of[static_cast<size_t>(row)]) {
         count_first(Setting::kUndecoded);
         ++undecoded;
       }
@@ -375,7 +383,8 @@ bool TimeStage::apply_decision(Millis watermark) {
 // --- what is said ------------------------------------------------------------------------------
 
 std::string TimeStage::shown(const Batch& batch, const TimeForms* forms, int64_t row) const {
-  if (source_ == Source::kRecord) return std::to_string(batch.records->timestamp(batch.record_of[static_cast<size_t>(row)]));
+  if (source_ == Source::kRecord)
+    return std::to_string(batch.records->timestamp(batch.record_of[static_cast<size_t>(row)]));
   const Column& column = batch.column(column_);
   if (column.is_null(row)) return "null";
   switch (source_) {
@@ -452,7 +461,8 @@ Status TimeStage::stuck() const {
 
 std::string TimeStage::nothing_accepted() const {
   if (accepted_any_ || refused_first_ == 0) return {};
-  return "the input ended with no record accepted; all " + counted(refused_first_) + " were refused: " + first_records();
+  return "the input ended with no record accepted; all " + counted(refused_first_) +
+         " were refused: " + first_records();
 }
 
 // --- state -------------------------------------------------------------------------------------

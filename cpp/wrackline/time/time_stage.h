@@ -24,13 +24,13 @@
 namespace wrackline {
 
 inline constexpr std::string_view kLogTimestamp = "_timestamp";
-inline constexpr Millis kDefaultNotAfter = 4'102'444'800'000;       // 2100-01-01
+inline constexpr Millis kDefaultNotAfter = 4'102'444'800'000;        // 2100-01-01
 inline constexpr Millis kDefaultTopicNotBefore = 1'577'836'800'000;  // 2020-01-01
 inline constexpr Millis kDefaultAutoNotBefore = 946'684'800'000;     // 2000-01-01
-inline constexpr int64_t kFirstRecords = 1'000;  // all refused: the input is stuck
+inline constexpr int64_t kFirstRecords = 1'000;                      // all refused: the input is stuck
 
 struct TimeSpec {
-  std::string column;  // int64, float64, string or timestamp; kLogTimestamp: the record's log timestamp
+  std::string column;                 // int64, float64, string or timestamp; kLogTimestamp: the record's log timestamp
   TimeUnit unit = TimeUnit::kMillis;  // of numbers
   bool topic = true;                  // false: a bounded input, whose records have no log timestamp
   std::optional<Millis> not_before;   // defaults as in semantics.md 1
@@ -89,8 +89,8 @@ class TimeStage {
   bool ended() const { return ended_; }
 
   Millis watermark() const { return ended_ ? kPlusInfinity : input_.watermark; }
-  Millis last_watermark() const { return input_.watermark; }  // without the end
-  int64_t late_warnings() const { return late_warnings_; }    // records more than warn_late behind
+  Millis last_watermark() const { return input_.watermark; }         // without the end
+  int64_t late_warnings() const { return late_warnings_; }           // records more than warn_late behind
   std::optional<TimeUnit> decided_unit() const { return decided_; }  // of unit="auto"
 
   void save(ByteWriter& out) const;
@@ -98,7 +98,17 @@ class TimeStage {
 
  private:
   enum class Source : uint8_t { kRecord, kInt64, kFloat64, kString, kTimestamp };
-  enum class Setting : uint8_t { kNone, kNull, kNotATime, kNotBefore, kNotAfter, kMaxFuture, kUnit, kUndecoded, kCount };
+  enum class Setting : uint8_t {
+    kNone,
+    kNull,
+    kNotATime,
+    kNotBefore,
+    kNotAfter,
+    kMaxFuture,
+    kUnit,
+    kUndecoded,
+    kCount
+  };
   static constexpr size_t kSettings = static_cast<size_t>(Setting::kCount);
   static constexpr size_t kSamples = 5;
 

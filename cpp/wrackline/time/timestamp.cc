@@ -56,8 +56,10 @@ class Scanner {
   char peek() const { return done() ? '\0' : *at_; }
   void skip() { ++at_; }
   void expect(char c) {
-    if (peek() == c) ++at_;
-    else ok_ = false;
+    if (peek() == c)
+      ++at_;
+    else
+      ok_ = false;
   }
   bool at_digit() const { return static_cast<unsigned char>(peek() - '0') < 10; }
   int two_digits() {
@@ -97,7 +99,8 @@ std::string_view unit_name(TimeUnit unit) {
 }
 
 Result<TimeUnit> parse_unit(std::string_view name) {
-  for (const TimeUnit unit : {TimeUnit::kSeconds, TimeUnit::kMillis, TimeUnit::kMicros, TimeUnit::kNanos, TimeUnit::kAuto}) {
+  for (const TimeUnit unit :
+       {TimeUnit::kSeconds, TimeUnit::kMillis, TimeUnit::kMicros, TimeUnit::kNanos, TimeUnit::kAuto}) {
     if (unit_name(unit) == name) return unit;
   }
   return Status::invalid("unknown time unit \"" + std::string(name.substr(0, 40)) +
@@ -147,7 +150,8 @@ std::optional<Millis> parse_iso(std::string_view text) {
   in.expect('-');
   const int day = in.two_digits();
   if (!in.ok() || year == 0 || month < 1 || month > 12 || day < 1) return std::nullopt;
-  if (day > kDaysOfMonth[static_cast<size_t>(month)] && !(month == 2 && day == 29 && is_leap(year))) return std::nullopt;
+  if (day > kDaysOfMonth[static_cast<size_t>(month)] && !(month == 2 && day == 29 && is_leap(year)))
+    return std::nullopt;
   Millis t = days_from_date(year, month, day) * kDay;
   if (in.done()) return t;
 

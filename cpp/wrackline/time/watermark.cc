@@ -12,7 +12,8 @@ Status check_watermark(const WatermarkSpec& spec, bool topic) {
           "come? Start with the usual delay of your producers (\"30s\"); what comes later than that goes to .late");
     }
     if (*spec.out_of_orderness < 0 || *spec.out_of_orderness > kMaxDuration) {
-      return Status::invalid("out_of_orderness must be between 0 and 10^15 ms, not " + std::to_string(*spec.out_of_orderness));
+      return Status::invalid("out_of_orderness must be between 0 and 10^15 ms, not " +
+                             std::to_string(*spec.out_of_orderness));
     }
   }
   if (spec.kind == WatermarkKind::kAll && topic) {

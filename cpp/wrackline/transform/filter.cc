@@ -71,8 +71,10 @@ class FilterStep final : public Step {
     counts_.in += batch.length;
     counts_.out += kept;
     counts_.filtered += batch.length - kept;
-    if (kept == batch.length) out.emit(Port::kMain, std::move(batch));
-    else out.emit(Port::kMain, take_rows(batch, rows_));
+    if (kept == batch.length)
+      out.emit(Port::kMain, std::move(batch));
+    else
+      out.emit(Port::kMain, take_rows(batch, rows_));
     return {};
   }
 
@@ -131,8 +133,7 @@ Result<Compare> parse_compare(std::string_view text) {
 Result<std::unique_ptr<Step>> make_filter_step(std::string name, const FilterSpec& spec, const SchemaPtr& input) {
   const int column = input->index_of(spec.column);
   if (column < 0) {
-    return Status::invalid("no column '" + spec.column + "'" +
-                           nearest_hint(spec.column, input->names()));
+    return Status::invalid("no column '" + spec.column + "'" + nearest_hint(spec.column, input->names()));
   }
   const Type type = input->field(column).type;
   if (!comparable(type, spec.value)) {

@@ -71,7 +71,29 @@ void append_initial(Buffer<uint8_t>& initial, PartKind kind) {
 Result<Aggregates> Aggregates::make(const std::vector<AggregateSpec>& specs, const Schema& input) {
   Aggregates aggregates;
   for (const AggregateSpec& spec : specs) WL_RETURN_IF_ERROR(aggregates.add(spec, input));
+  aggregates.find_fused();
   return aggregates;
+}
+
+void Aggregates::find_fused() {
+  const auto find = [&](PartKind kind, int column) {
+    const auto it = std::find_if(parts_.begin(), parts_.end(), [&](const Part& p) { return p.kind == kind && p.column == column; });
+    return it == parts_.end() ? nullptr : &*it;
+  };
+  other_parts_ = parts_;
+  const Part* rows = find(PartKind::kRows, -1);
+  for (const Part& part : parts_) {
+    const bool is_float = part.kind == PartKind::kSumFloat;
+    if (!is_float && part.kind != PartKind::kSumInteger) continue;
+    const Part* low = find(is_float ? PartKind::kMinFloat : PartKind::kMinInteger, part.column);
+    const Part* high = find(is_float ? PartKind::kMaxFloat : PartKind::kMaxInteger, part.column);
+    if (rows == nullptr || low == nullptr || high == nullptr || part.nullable || part.type == Type::kBool) continue;
+    fused_ = {part.column, is_float, rows->offset, part.offset, low->offset, high->offset};
+    std::erase_if(other_parts_, [&](const Part& p) {
+      return p.kind == PartKind::kRows || (p.column == fused_.column && (p.kind == part.kind || p.kind == low->kind || p.kind == high->kind));
+    });
+    return;
+  }
 }
 
 int Aggregates::part(PartKind kind, int column, const Field* field) {

@@ -85,6 +85,9 @@ class Aggregates {
   bool has_pools() const { return pool_count_ > 0; }
   std::vector<Pool> make_pools() const { return std::vector<Pool>(static_cast<size_t>(pool_count_)); }
 
+  // Puts rows[0 .. count) of `batch`, in order, into the entries of their keys.
+  void put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
+           std::vector<Pool>& pools) const;
   // Puts rows[i] of `batch` into entry ids[i], for i < count <= KeyTable::kBlock.
   void update(const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count, KeyTable& table,
               std::vector<Pool>& pools) const;
@@ -116,6 +119,17 @@ class Aggregates {
     int filled = -1;  // the count of non-nulls; -1: never null for that reason
   };
 
+  // Rows, sum, min and max of one required column, where just these are asked for of it: one loop.
+  struct Fused {
+    int column = -1;  // -1: there are none
+    bool is_float = false;
+    uint32_t rows = 0;
+    uint32_t sum = 0;
+    uint32_t low = 0;
+    uint32_t high = 0;
+  };
+
+  void find_fused();
   int part(PartKind kind, int column, const Field* field);
   int count_part(int column, const Field* field);
   Status add(const AggregateSpec& spec, const Schema& input);
@@ -123,6 +137,8 @@ class Aggregates {
                   size_t count, Column& column) const;
 
   std::vector<Part> parts_;
+  Fused fused_;
+  std::vector<Part> other_parts_;  // not in fused_
   std::vector<Output> outputs_;
   std::vector<Field> fields_;
   std::vector<int> checked_sums_;  // outputs

@@ -1,4 +1,5 @@
 // Rows and other cells into cells.
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -68,6 +69,32 @@ void take_higher(uint8_t* cell, double value) {
   const auto old = load_cell<double>(cell);
   if (value > old || std::isnan(old)) store_cell(cell, value);
 }
+
+// The usual four of one column, in one pass over the cells.
+struct FusedFloats {
+  const double* values;
+  uint32_t rows, sum, low, high;
+  void operator()(uint32_t row, uint8_t* cells) const {
+    const double value = values[row];
+    store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
+    store_cell(cells + sum, add(load_cell<DoubleDouble>(cells + sum), value));
+    // Mostly neither; NaN, here or there, takes the long way.
+    if (!(value >= load_cell<double>(cells + low))) [[unlikely]] take_lower(cells + low, value);
+    if (!(value <= load_cell<double>(cells + high))) [[unlikely]] take_higher(cells + high, value);
+  }
+};
+
+struct FusedIntegers {
+  const int64_t* values;
+  uint32_t rows, sum, low, high;
+  void operator()(uint32_t row, uint8_t* cells) const {
+    const int64_t value = values[row];
+    store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
+    store_cell(cells + sum, load_cell<__int128>(cells + sum) + value);
+    if (value < load_cell<int64_t>(cells + low)) store_cell(cells + low, value);
+    if (value > load_cell<int64_t>(cells + high)) store_cell(cells + high, value);
+  }
+};
 
 void assign(std::string& text, std::string_view value, Pool& pool) {
   const auto before = static_cast<int64_t>(text.capacity());
@@ -224,13 +251,40 @@ void update_objects(const Part& part, const Target& target, const Column& column
 
 }  // namespace
 
+void Aggregates::put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
+                     std::vector<Pool>& pools) const {
+  if (fused_.column >= 0 && other_parts_.empty()) {
+    const Column& column = batch.column(fused_.column);
+    if (fused_.is_float) {
+      table.each(keys, rows, count, FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+    } else {
+      table.each(keys, rows, count, FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+    }
+    return;
+  }
+  std::array<uint32_t, KeyTable::kBlock> ids;
+  for (size_t begin = 0; begin < count; begin += KeyTable::kBlock) {
+    const size_t size = std::min(KeyTable::kBlock, count - begin);
+    table.resolve(keys, rows + begin, size, ids.data());
+    update(batch, rows + begin, ids.data(), size, table, pools);
+  }
+}
+
 void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count, KeyTable& table,
                         std::vector<Pool>& pools) const {
   std::array<uint8_t*, KeyTable::kBlock> cells;
   for (size_t i = 0; i < count; ++i) cells[i] = table.cells(ids[i]);
   const Target target{rows, ids, count, cells.data(), batch.event_times.data()};
   if (pool_count_ > 0) grow_pools(pools, table.count());
-  for (const Part& part : parts_) {
+  if (fused_.column >= 0) {
+    const Column& column = batch.column(fused_.column);
+    const auto each_with = [&](const auto& put_value) {
+      for (size_t i = 0; i < count; ++i) put_value(rows[i], cells[i]);
+    };
+    if (fused_.is_float) each_with(FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+    else each_with(FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+  }
+  for (const Part& part : other_parts_) {
     if (part.kind == PartKind::kRows) {
       for (size_t i = 0; i < count; ++i) store_cell(cells[i] + part.offset, load_cell<int64_t>(cells[i] + part.offset) + 1);
       continue;

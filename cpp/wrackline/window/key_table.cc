@@ -1,7 +1,6 @@
 #include "wrackline/window/key_table.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <new>
 
@@ -13,52 +12,6 @@ namespace {
 constexpr size_t kMinSlots = 64;
 constexpr uint32_t kMinRows = 16;
 
-uint64_t load64(const char* bytes) {
-  uint64_t word;
-  std::memcpy(&word, bytes, sizeof(word));
-  return word;
-}
-
-// Up to 8 bytes, zeros above, never reading past the end.
-uint64_t load_up_to_8(const char* bytes, size_t size) {
-  if (size == 8) return load64(bytes);
-  uint64_t word = 0;
-  if (size >= 4) {
-    uint32_t low;
-    uint32_t high;
-    std::memcpy(&low, bytes, 4);
-    std::memcpy(&high, bytes + size - 4, 4);
-    return low | uint64_t{high} << (8 * (size - 4));
-  }
-  if (size > 0) {
-    word = static_cast<uint8_t>(bytes[0]);
-    word |= uint64_t{static_cast<uint8_t>(bytes[size / 2])} << (8 * (size / 2));
-    word |= uint64_t{static_cast<uint8_t>(bytes[size - 1])} << (8 * (size - 1));
-  }
-  return word;
-}
-
-TableKey with_hash(const char* bytes, size_t size, uint64_t hash) {
-  TableKey key;
-  key.length = static_cast<uint32_t>(size);
-  key.tag = static_cast<uint32_t>(hash >> 32);
-  key.bytes = bytes;
-  if (size > KeyTable::kInlineBytes) {
-    key.word0 = hash;
-  } else if (size > 8) {
-    key.word0 = load64(bytes);
-    key.word1 = load64(bytes + size - 8) >> (8 * (16 - size));
-  } else {
-    key.word0 = load_up_to_8(bytes, size);
-  }
-  return key;
-}
-
-TableKey fixed_key(const int64_t* value) {
-  const auto word = static_cast<uint64_t>(*value);
-  return {word, 0, sizeof(word), static_cast<uint32_t>(mix64(word) >> 32), reinterpret_cast<const char*>(value)};
-}
-
 // Allocates 64-byte aligned, so that an entry of 64 bytes lies in one cache line.
 uint8_t* allocate(size_t size) {
   void* memory = std::aligned_alloc(64, (size + 63) / 64 * 64);
@@ -69,74 +22,40 @@ uint8_t* allocate(size_t size) {
 }  // namespace
 
 TableKey row_key(const KeyPacker& keys, int64_t row) {
-  if (keys.is_fixed()) return fixed_key(keys.fixed() + row);
+  if (keys.is_fixed()) return table_key::fixed_key(keys.fixed() + row);
   const std::string_view key = keys.key(row);
-  return with_hash(key.data(), key.size(), hash64(key));
+  return table_key::with_hash(key.data(), key.size(), hash64(key));
 }
 
 KeyTable::KeyTable(Buffer<uint8_t> initial) : initial_(std::move(initial)), stride_(kKeyBytes + initial_.size()) {}
 
-bool KeyTable::equals(const uint8_t* entry, const TableKey& key) const {
-  uint64_t word0;
-  uint64_t word1;
-  std::memcpy(&word0, entry, 8);
-  std::memcpy(&word1, entry + 8, 8);
-  if (word0 != key.word0 || length_at(entry) != key.length) return false;
-  if (key.length <= kInlineBytes) return word1 == key.word1;
-  return std::memcmp(arena_.data() + word1, key.bytes, key.length) == 0;
-}
-
 uint32_t KeyTable::find(const TableKey& key) const {
   if (slots_.empty()) return kNone;
-  for (size_t slot = key.tag & mask_;; slot = (slot + 1) & mask_) {
-    const uint64_t value = slots_[slot];
+  for (uint32_t slot = key.tag & mask_;; slot = (slot + 1) & mask_) {
+    const uint32_t value = slots_[slot];
     if (value == 0) return kNone;
-    if (static_cast<uint32_t>(value) != key.tag) continue;
-    const auto id = static_cast<uint32_t>(value >> 32) - 1;
+    if (((value ^ key.tag) & ~mask_) != 0) continue;
+    const uint32_t id = (value & mask_) - 1;
     if (equals(entry(id), key)) return id;
   }
 }
 
 uint32_t KeyTable::find_or_insert(const TableKey& key) {
   if (slots_.empty()) grow_index();
-  for (size_t slot = key.tag & mask_;; slot = (slot + 1) & mask_) {
-    const uint64_t value = slots_[slot];
+  for (uint32_t slot = key.tag & mask_;; slot = (slot + 1) & mask_) {
+    const uint32_t value = slots_[slot];
     if (value == 0) return insert(key, slot);
-    if (static_cast<uint32_t>(value) != key.tag) continue;
-    const auto id = static_cast<uint32_t>(value >> 32) - 1;
+    if (((value ^ key.tag) & ~mask_) != 0) continue;
+    const uint32_t id = (value & mask_) - 1;
     if (equals(entry(id), key)) return id;
   }
 }
 
 void KeyTable::resolve(const KeyPacker& keys, const uint32_t* rows, size_t count, uint32_t* ids) {
-  std::array<TableKey, kBlock> block;
-  if (keys.is_fixed()) {
-    for (size_t i = 0; i < count; ++i) block[i] = fixed_key(keys.fixed() + rows[i]);
-  } else {
-    std::array<uint64_t, kBlock> hashes;
-    const char* bytes = keys.bytes();
-    const int32_t* offsets = keys.offsets();
-    hash64_each(bytes, offsets, rows, count, hashes.data());
-    for (size_t i = 0; i < count; ++i) {
-      const int32_t begin = offsets[rows[i]];
-      block[i] = with_hash(bytes + begin, static_cast<size_t>(offsets[rows[i] + 1] - begin), hashes[i]);
-    }
-  }
-  if (slots_.empty()) grow_index();
-  for (size_t i = 0; i < count; ++i) __builtin_prefetch(&slots_[block[i].tag & mask_]);
-  // The first slot is nearly always the right one: have its entry on the way.
-  for (size_t i = 0; i < count; ++i) {
-    const uint64_t value = slots_[block[i].tag & mask_];
-    ids[i] = static_cast<uint32_t>(value >> 32) - 1;
-    if (value != 0) __builtin_prefetch(entry(ids[i]), 1);
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (ids[i] == kNone || !equals(entry(ids[i]), block[i])) ids[i] = find_or_insert(block[i]);
-    dirty_[ids[i] / kChunkRows] = 1;
-  }
+  each_in_blocks(keys, rows, count, [&](size_t i, uint32_t id) { ids[i] = id; });
 }
 
-uint32_t KeyTable::insert(const TableKey& key, size_t slot) {
+uint32_t KeyTable::insert(const TableKey& key, uint32_t slot) {
   const uint32_t id = count_;
   append_entry();
   uint8_t* place = entry(id);
@@ -149,9 +68,9 @@ uint32_t KeyTable::insert(const TableKey& key, size_t slot) {
   std::memcpy(place + 8, &word1, 8);
   std::memcpy(place + 16, &key.length, 4);
   std::memcpy(place + 20, &key.tag, 4);
-  std::memcpy(place + kKeyBytes, initial_.data(), initial_.size());
-  slots_[slot] = uint64_t{id + 1} << 32 | key.tag;
-  if (size_t{count_} * 4 > (mask_ + 1) * 3) grow_index();
+  if (!initial_.empty()) std::memcpy(place + kKeyBytes, initial_.data(), initial_.size());
+  slots_[slot] = slot_value(key.tag, id);
+  if (size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
   return id;
 }
 
@@ -180,31 +99,31 @@ void KeyTable::append_entry() {
 
 void KeyTable::grow_index() {
   const size_t size = slots_.empty() ? kMinSlots : slots_.size() * 2;
-  Buffer<uint64_t> old = std::move(slots_);
+  WL_CHECK(size <= size_t{1} << 31);
+  slots_ = Buffer<uint32_t>();
   slots_.assign(size, 0);
-  mask_ = size - 1;
-  for (const uint64_t value : old) {
-    if (value == 0) continue;
-    size_t slot = static_cast<uint32_t>(value) & mask_;
-    while (slots_[slot] != 0) slot = (slot + 1) & mask_;
-    slots_[slot] = value;
-  }
+  mask_ = static_cast<uint32_t>(size - 1);
+  for (uint32_t id = 0; id < count_; ++id) place(tag_at(entry(id)), id);
 }
 
 void KeyTable::place(uint32_t tag, uint32_t id) {
-  if (slots_.empty() || size_t{count_} * 4 > (mask_ + 1) * 3) grow_index();
-  size_t slot = tag & mask_;
+  uint32_t slot = tag & mask_;
   while (slots_[slot] != 0) slot = (slot + 1) & mask_;
-  slots_[slot] = uint64_t{id + 1} << 32 | tag;
+  slots_[slot] = slot_value(tag, id);
+}
+
+void KeyTable::index_last() {
+  if (slots_.empty() || size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
+  else place(tag_at(entry(count_ - 1)), count_ - 1);
 }
 
 TableKey KeyTable::table_key(uint32_t id) const {
   const uint8_t* from = entry(id);
-  TableKey key;
+  TableKey key{};
   std::memcpy(&key.word0, from, 8);
   std::memcpy(&key.word1, from + 8, 8);
   key.length = length_at(from);
-  std::memcpy(&key.tag, from + 20, 4);
+  key.tag = tag_at(from);
   key.bytes = this->key(id).data();
   return key;
 }
@@ -228,12 +147,12 @@ void KeyTable::clear() {
   count_ = 0;
   arena_.clear();
   arena_frozen_ = 0;
-  std::fill(slots_.begin(), slots_.end(), uint64_t{0});
+  std::fill(slots_.begin(), slots_.end(), uint32_t{0});
   mark_all_dirty();
 }
 
 int64_t KeyTable::allocated_bytes() const {
-  size_t bytes = slots_.capacity() * sizeof(uint64_t) + arena_.capacity() + dirty_.capacity() +
+  size_t bytes = slots_.capacity() * sizeof(uint32_t) + arena_.capacity() + dirty_.capacity() +
                  chunks_.capacity() * sizeof(Chunk);
   if (!chunks_.empty()) bytes += (first_chunk_rows_ + (chunks_.size() - 1) * kChunkRows) * stride_;
   return static_cast<int64_t>(bytes);

@@ -2,14 +2,16 @@
 //
 // Entry = [key 24 bytes][cells], row-major, numbered 0, 1, 2 ... in order of insertion, in chunks of
 // 1024 that never move once full. Key = 16 bytes inline, or for longer keys {64-bit hash, offset in
-// the arena}; then length and 32 bits of the hash. The index is an open-addressing array of 8-byte
-// slots {hash bits, entry + 1} with linear probing, filled to 3/4, so that it grows without looking
-// at keys.
+// the arena}; then length and 32 bits of the hash. The index is an open-addressing array of 4-byte slots
+// with linear probing, filled to 3/4: of a slot as many low bits as the array has are entry + 1, the
+// others are those of the hash, so that nearly no wrong entry is looked at. It grows from the hashes
+// in the entries.
 //
 // Not thread-safe. Pointers to entries are valid until the next insertion.
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +21,7 @@
 
 #include "wrackline/core/buffer.h"
 #include "wrackline/core/bytes.h"
+#include "wrackline/core/hash.h"
 #include "wrackline/core/key.h"
 #include "wrackline/core/status.h"
 
@@ -26,12 +29,64 @@ namespace wrackline {
 
 // A key as the table compares it.
 struct TableKey {
-  uint64_t word0 = 0;  // bytes 0-7; of a long key its hash
-  uint64_t word1 = 0;  // bytes 8-15; unused for a long key
-  uint32_t length = 0;
-  uint32_t tag = 0;
-  const char* bytes = nullptr;
+  uint64_t word0;  // bytes 0-7; of a long key its hash
+  uint64_t word1;  // bytes 8-15; 0 for a long key
+  uint32_t length;
+  uint32_t tag;
+  const char* bytes;
 };
+
+namespace table_key {
+
+inline constexpr size_t kInlineKeyBytes = 16;
+
+inline uint64_t load64(const char* bytes) {
+  uint64_t word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+// Up to 8 bytes, zeros above, never reading past the end.
+inline uint64_t load_up_to_8(const char* bytes, size_t size) {
+  if (size == 8) return load64(bytes);
+  uint64_t word = 0;
+  if (size >= 4) {
+    uint32_t low;
+    uint32_t high;
+    std::memcpy(&low, bytes, 4);
+    std::memcpy(&high, bytes + size - 4, 4);
+    return low | uint64_t{high} << (8 * (size - 4));
+  }
+  if (size > 0) {
+    word = static_cast<uint8_t>(bytes[0]);
+    word |= uint64_t{static_cast<uint8_t>(bytes[size / 2])} << (8 * (size / 2));
+    word |= uint64_t{static_cast<uint8_t>(bytes[size - 1])} << (8 * (size - 1));
+  }
+  return word;
+}
+
+inline TableKey with_hash(const char* bytes, size_t size, uint64_t hash) {
+  TableKey key{};
+  key.length = static_cast<uint32_t>(size);
+  key.tag = static_cast<uint32_t>(hash >> 32);
+  key.bytes = bytes;
+  if (size > kInlineKeyBytes) {
+    key.word0 = hash;
+  } else if (size > 8) {
+    key.word0 = load64(bytes);
+    key.word1 = load64(bytes + size - 8) >> (8 * (16 - size));
+  } else {
+    key.word0 = load_up_to_8(bytes, size);
+  }
+  return key;
+}
+
+inline TableKey fixed_key(const int64_t* value) {
+  const auto word = static_cast<uint64_t>(*value);
+  return {word, 0, sizeof(word), static_cast<uint32_t>(mix64(word) >> 32), reinterpret_cast<const char*>(value)};
+}
+
+}  // namespace table_key
 
 // The key of one row. REQUIRES: it is not null.
 TableKey row_key(const KeyPacker& keys, int64_t row);
@@ -40,9 +95,10 @@ class KeyTable {
  public:
   static constexpr uint32_t kNone = ~uint32_t{0};
   static constexpr size_t kKeyBytes = 24;
-  static constexpr size_t kInlineBytes = 16;
+  static constexpr size_t kInlineBytes = table_key::kInlineKeyBytes;
   static constexpr uint32_t kChunkRows = 1024;
   static constexpr size_t kBlock = 128;  // rows that resolve() takes at once
+  static constexpr size_t kAhead = 16;
 
   // New entries start with a copy of `initial` as their cells.
   explicit KeyTable(Buffer<uint8_t> initial);
@@ -54,6 +110,9 @@ class KeyTable {
   uint32_t find_or_insert(const TableKey& key);
   // find_or_insert for the keys of rows[0 .. count), count <= kBlock, overlapping their cache misses.
   void resolve(const KeyPacker& keys, const uint32_t* rows, size_t count, uint32_t* ids);
+  // The same for any count, calling f(row, cells) in order: the cells are in the cache.
+  template <typename F>
+  void each(const KeyPacker& keys, const uint32_t* rows, size_t count, F f);
 
   uint8_t* entry(uint32_t id) { return chunks_[id / kChunkRows].get() + size_t{id % kChunkRows} * stride_; }
   const uint8_t* entry(uint32_t id) const {
@@ -71,6 +130,11 @@ class KeyTable {
     uint32_t length;
     std::memcpy(&length, entry + 16, sizeof(length));
     return length;
+  }
+  static uint32_t tag_at(const uint8_t* entry) {
+    uint32_t tag;
+    std::memcpy(&tag, entry + 20, sizeof(tag));
+    return tag;
   }
   // The key of an entry of this or another table, without hashing it again.
   TableKey table_key(uint32_t id) const;
@@ -104,12 +168,28 @@ class KeyTable {
     std::memcpy(&offset, entry + 8, sizeof(offset));
     return offset;
   }
-  bool equals(const uint8_t* entry, const TableKey& key) const;
-  uint32_t insert(const TableKey& key, size_t slot);
+  bool equals(const uint8_t* entry, const TableKey& key) const {
+    uint64_t word0;
+    uint64_t word1;
+    std::memcpy(&word0, entry, 8);
+    std::memcpy(&word1, entry + 8, 8);
+    if (word0 != key.word0 || length_at(entry) != key.length) return false;
+    if (key.length <= kInlineBytes) return word1 == key.word1;
+    return std::memcmp(arena_.data() + word1, key.bytes, key.length) == 0;
+  }
+  // One block of rows, keys made by make_key(i); calls f(i, id).
+  template <typename MakeKey, typename F>
+  void each_of_block(size_t count, MakeKey make_key, F f);
+  template <typename F>
+  void each_in_blocks(const KeyPacker& keys, const uint32_t* rows, size_t count, F f);
+  uint32_t insert(const TableKey& key, uint32_t slot);
   void append_entry();
   void ensure_chunk();
   void grow_index();
+  // The slot of a new entry; 0 is never one.
+  uint32_t slot_value(uint32_t tag, uint32_t id) const { return (tag & ~mask_) | (id + 1); }
   void place(uint32_t tag, uint32_t id);
+  void index_last();  // puts the entry that was appended last into the index
 
   Buffer<uint8_t> initial_;
   size_t stride_;
@@ -119,9 +199,75 @@ class KeyTable {
   Bytes dirty_;                    // one per chunk
   Bytes arena_;
   size_t arena_frozen_ = 0;        // bytes of it that the last freeze had
-  Buffer<uint64_t> slots_;         // (entry + 1) << 32 | tag; 0: free
-  size_t mask_ = 0;
+  Buffer<uint32_t> slots_;         // hash bits above mask_, entry + 1 below; 0: free
+  uint32_t mask_ = 0;
 };
+
+// Three stages, kAhead rows apart: the slot's line is on the way before the slot is read, and the entry's
+// before the key is compared.
+template <typename MakeKey, typename F>
+void KeyTable::each_of_block(size_t count, MakeKey make_key, F f) {
+  std::array<TableKey, kBlock> keys;
+  std::array<uint32_t, kBlock> ids;
+  const auto begin = [&](size_t i) {
+    keys[i] = make_key(i);
+    __builtin_prefetch(&slots_[keys[i].tag & mask_]);
+  };
+  const auto probe = [&](size_t i) {
+    const uint32_t tag = keys[i].tag;
+    uint32_t slot = tag & mask_;
+    uint32_t value = slots_[slot];
+    while (value != 0 && ((value ^ tag) & ~mask_) != 0) {
+      slot = (slot + 1) & mask_;
+      value = slots_[slot];
+    }
+    // Equal bits are nearly always those of the right entry.
+    ids[i] = value == 0 ? kNone : (value & mask_) - 1;
+    if (value != 0) __builtin_prefetch(entry(ids[i]), 1);
+  };
+  const auto finish = [&](size_t i) {
+    uint32_t id = ids[i];
+    if (id == kNone || !equals(entry(id), keys[i])) id = find_or_insert(keys[i]);
+    dirty_[id / kChunkRows] = 1;
+    f(i, id);
+  };
+  if (slots_.empty()) grow_index();
+  for (size_t i = 0; i < count + 2 * kAhead; ++i) {
+    if (i < count) begin(i);
+    if (i >= kAhead && i - kAhead < count) probe(i - kAhead);
+    if (i >= 2 * kAhead) finish(i - 2 * kAhead);
+  }
+}
+
+// f(i, id) with i counted over all rows.
+template <typename F>
+void KeyTable::each_in_blocks(const KeyPacker& keys, const uint32_t* rows, size_t count, F f) {
+  std::array<uint64_t, kBlock> hashes;
+  for (size_t first = 0; first < count; first += kBlock) {
+    const size_t size = std::min(kBlock, count - first);
+    const uint32_t* block = rows + first;
+    const auto put = [&](size_t i, uint32_t id) { f(first + i, id); };
+    if (keys.is_fixed()) {
+      each_of_block(size, [&](size_t i) { return table_key::fixed_key(keys.fixed() + block[i]); }, put);
+      continue;
+    }
+    const char* bytes = keys.bytes();
+    const int32_t* offsets = keys.offsets();
+    hash64_each(bytes, offsets, block, size, hashes.data());
+    each_of_block(
+        size,
+        [&](size_t i) {
+          const int32_t begin = offsets[block[i]];
+          return table_key::with_hash(bytes + begin, static_cast<size_t>(offsets[block[i] + 1] - begin), hashes[i]);
+        },
+        put);
+  }
+}
+
+template <typename F>
+void KeyTable::each(const KeyPacker& keys, const uint32_t* rows, size_t count, F f) {
+  each_in_blocks(keys, rows, count, [&](size_t i, uint32_t id) { f(rows[i], cells(id)); });
+}
 
 template <typename Extra>
 void KeyTable::freeze(bool whole, bool with_extra, ByteWriter& out, Extra extra) {
@@ -180,11 +326,7 @@ Status KeyTable::restore(ByteReader& in, Extra extra) {
           arena_offset_at(entry(id)) + length_at(entry(id)) > arena_.size()) {
         return bad();
       }
-      if (is_new) {
-        uint32_t tag;
-        std::memcpy(&tag, entry(id) + 20, sizeof(tag));
-        place(tag, id);
-      }
+      if (is_new) index_last();
       WL_RETURN_IF_ERROR(extra(id, in));
     }
     dirty_[chunk] = 0;

@@ -183,12 +183,7 @@ void WindowStep::apply_scan(size_t count) {
 }
 
 void WindowStep::update(Slice& slice, const uint32_t* rows, size_t count) {
-  uint32_t ids[KeyTable::kBlock];
-  for (size_t begin = 0; begin < count; begin += KeyTable::kBlock) {
-    const size_t size = std::min(KeyTable::kBlock, count - begin);
-    slice.groups.table.resolve(keys_, rows + begin, size, ids);
-    aggregates_.update(*batch_, rows + begin, ids, size, slice.groups.table, slice.groups.pools);
-  }
+  aggregates_.put(*batch_, keys_, rows, count, slice.groups.table, slice.groups.pools);
   slice.unemitted += static_cast<int64_t>(count);
   slice.count_changed = true;
   counts_.held += static_cast<int64_t>(count);

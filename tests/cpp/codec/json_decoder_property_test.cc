@@ -1,8 +1,5 @@
 // Random schemas and documents, written by a simple writer that is not ours, cut into random batches;
 // and documents with random damage.
-#include <gtest/gtest.h>
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -12,6 +9,9 @@
 #include <string>
 #include <variant>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <simdjson.h>
 
 #include "wrackline/codec/json_decoder.h"
 #include "wrackline/core/step.h"
@@ -28,14 +28,16 @@ class Generator {
   bool one_in(uint64_t n) { return below(n) == 0; }
 
   Schema schema() {
-    static const std::vector<std::string> names = {"a", "b", "id", "gps.speed", "gps.lat", "gps.pos.x", "a_rather_long_field_name_for_a_key", "ts",
-                                                   "caf\xc3\xa9", "x\"y", "name", "n1", "n2", "n3"};
+    static const std::vector<std::string> names = {
+        "a",  "b",           "id",   "gps.speed", "gps.lat", "gps.pos.x", "a_rather_long_field_name_for_a_key",
+        "ts", "caf\xc3\xa9", "x\"y", "name",      "n1",      "n2",        "n3"};
     std::vector<std::string> chosen = names;
     std::shuffle(chosen.begin(), chosen.end(), random_);
     chosen.resize(1 + below(names.size()));
     std::vector<Field> fields;
     for (const std::string& name : chosen) {
-      static constexpr Type types[] = {Type::kBool, Type::kInt64, Type::kFloat64, Type::kString, Type::kBytes, Type::kTimestamp};
+      static constexpr Type types[] = {Type::kBool,   Type::kInt64, Type::kFloat64,
+                                       Type::kString, Type::kBytes, Type::kTimestamp};
       fields.push_back({.name = name, .type = types[below(6)], .nullable = one_in(2)});
     }
     return Schema(std::move(fields));
@@ -45,13 +47,17 @@ class Generator {
     switch (type) {
       case Type::kBool: return one_in(2);
       case Type::kInt64: return static_cast<int64_t>(random_() >> below(64)) * (one_in(3) ? -1 : 1);
-      case Type::kFloat64: return static_cast<double>(static_cast<int64_t>(below(2'000'000)) - 1'000'000) / static_cast<double>(1 + below(1000));
+      case Type::kFloat64:
+        return static_cast<double>(static_cast<int64_t>(below(2'000'000)) - 1'000'000) /
+               static_cast<double>(1 + below(1000));
       case Type::kTimestamp: return static_cast<int64_t>(below(4'000'000'000'000));
       default: {
-        static const std::vector<std::string> pieces = {"a", "Zq", "\"", "\\", "\n", "\t", "\xc3\xa9", "\xf0\x9f\x98\x80", "}", "{", ",", ":", "[", " ", "0123456789abcdef",
-                                                        std::string(1, '\0')};
+        static const std::vector<std::string> pieces = {
+            "a", "Zq", "\"", "\\", "\n", "\t", "\xc3\xa9",         "\xf0\x9f\x98\x80",
+            "}", "{",  ",",  ":",  "[",  " ",  "0123456789abcdef", std::string(1, '\0')};
         std::string text;
-        for (uint64_t n = below(8); n > 0; --n) text += type == Type::kBytes ? std::string(1, static_cast<char>(below(256))) : pieces[below(pieces.size())];
+        for (uint64_t n = below(8); n > 0; --n)
+          text += type == Type::kBytes ? std::string(1, static_cast<char>(below(256))) : pieces[below(pieces.size())];
         return text;
       }
     }
@@ -67,7 +73,8 @@ class Generator {
     std::string out = "\"";
     for (const char c : value) {
       const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') out += std::string("\\") + c;
+      if (c == '"' || c == '\\')
+        out += std::string("\\") + c;
       else if (byte < 0x20 || (byte < 0x80 && one_in(12))) {
         char code[8];
         std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(byte));
@@ -135,9 +142,11 @@ class Generator {
   std::string object(const Tree& tree, int depth) {
     std::vector<std::string> members;
     for (const auto& [key, child] : tree.children) {
-      members.push_back(space() + text(key) + space() + ":" + space() + (child.leaf ? *child.leaf : object(child, depth + 1)) + space());
+      members.push_back(space() + text(key) + space() + ":" + space() +
+                        (child.leaf ? *child.leaf : object(child, depth + 1)) + space());
     }
-    for (uint64_t n = one_in(2) ? below(3) : 0; n > 0; --n) members.push_back("\"extra" + std::to_string(n) + "\":" + extra(depth));
+    for (uint64_t n = one_in(2) ? below(3) : 0; n > 0; --n)
+      members.push_back("\"extra" + std::to_string(n) + "\":" + extra(depth));
     if (one_in(2)) std::shuffle(members.begin(), members.end(), random_);
     std::string out = "{";
     for (size_t i = 0; i < members.size(); ++i) out += (i > 0 ? "," : "") + members[i];
@@ -155,7 +164,8 @@ void damage(Generator& generator, std::string& text) {
   static const std::string bytes = "\"\\{}[],:0 \n-etn.\x80\xff\xc3";
   if (text.empty()) return;
   const size_t at = generator.below(text.size());
-  const char byte = generator.one_in(3) ? static_cast<char>(generator.below(256)) : bytes[generator.below(bytes.size())];
+  const char byte =
+      generator.one_in(3) ? static_cast<char>(generator.below(256)) : bytes[generator.below(bytes.size())];
   switch (generator.below(4)) {
     case 0: text.resize(at); break;
     case 1: text.erase(at, 1); break;
@@ -194,7 +204,8 @@ Document document_of(Generator& generator, const Schema& schema) {
   return document;
 }
 
-void expect_row(const Batch& batch, int64_t row, const Schema& schema, const Document& document, const std::vector<bool>& used) {
+void expect_row(const Batch& batch, int64_t row, const Schema& schema, const Document& document,
+                const std::vector<bool>& used) {
   int column = 0;
   for (int i = 0; i < schema.size(); ++i) {
     if (!used[static_cast<size_t>(i)]) continue;
@@ -302,8 +313,10 @@ TEST(JsonDecoderProperty, DamageStaysInItsRecord) {
           ASSERT_EQ(again.bad[0].reason, decoded.bad[bad].reason) << documents[i].text;
         }
       }
-      if (is_bad) ++bad;
-      else ++row;
+      if (is_bad)
+        ++bad;
+      else
+        ++row;
     }
   }
 }
@@ -314,7 +327,8 @@ TEST(JsonDecoderProperty, WhatIsNotAskedForIsStillJson) {
   int good = 0;
   int bad = 0;
   simdjson::dom::parser parser;
-  Result<JsonDecoder> decoder = JsonDecoder::make(Schema({{.name = "not there", .type = Type::kInt64, .nullable = true}}));
+  Result<JsonDecoder> decoder =
+      JsonDecoder::make(Schema({{.name = "not there", .type = Type::kInt64, .nullable = true}}));
   for (uint64_t seed = 1; seed <= 20'000; ++seed) {
     Generator generator(seed);
     std::string text = document_of(generator, generator.schema()).text;

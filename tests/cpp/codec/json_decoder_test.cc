@@ -1,12 +1,12 @@
 #include "wrackline/codec/json_decoder.h"
 
-#include <gtest/gtest.h>
-
 #include <bit>
 #include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/core/step.h"
 
@@ -18,7 +18,8 @@ const Field kPrice{.name = "price", .type = Type::kFloat64};
 const Field kName{.name = "name", .type = Type::kString};
 constexpr std::string_view kGoodId = R"({"id":7})";
 
-Decoded decode(const std::vector<Field>& fields, const std::vector<std::string>& documents, JsonDecoderOptions options = {}) {
+Decoded decode(const std::vector<Field>& fields, const std::vector<std::string>& documents,
+               JsonDecoderOptions options = {}) {
   auto records = std::make_shared<Records>();
   for (const std::string& document : documents) records->add(std::nullopt, document, 0);
   records->pad();
@@ -42,9 +43,7 @@ BadRecord bad(const std::vector<Field>& fields, const std::string& document, con
   return decoded.bad[0];
 }
 
-std::string_view reason_of(const std::string& document) {
-  return bad({kId}, document, std::string(kGoodId)).reason;
-}
+std::string_view reason_of(const std::string& document) { return bad({kId}, document, std::string(kGoodId)).reason; }
 
 bool taken(const std::string& document) {
   const Decoded decoded = decode({kId}, {document});
@@ -52,14 +51,15 @@ bool taken(const std::string& document) {
 }
 
 TEST(JsonDecoder, EveryTypeArrivesInItsColumn) {
-  const Decoded decoded = decode({{.name = "b", .type = Type::kBool},
-                                  {.name = "i", .type = Type::kInt64},
-                                  {.name = "f", .type = Type::kFloat64},
-                                  {.name = "s", .type = Type::kString},
-                                  {.name = "y", .type = Type::kBytes},
-                                  {.name = "t", .type = Type::kTimestamp}},
-                                 {R"({"b":true,"i":-12,"f":2.5,"s":"caf\u00e9 \"x\"","y":"AAEC/w==","t":"1970-01-01T00:00:01Z"})",
-                                  R"({"b":false,"i":9223372036854775807,"f":3,"s":"","y":"","t":1700000000000})"});
+  const Decoded decoded =
+      decode({{.name = "b", .type = Type::kBool},
+              {.name = "i", .type = Type::kInt64},
+              {.name = "f", .type = Type::kFloat64},
+              {.name = "s", .type = Type::kString},
+              {.name = "y", .type = Type::kBytes},
+              {.name = "t", .type = Type::kTimestamp}},
+             {R"({"b":true,"i":-12,"f":2.5,"s":"caf\u00e9 \"x\"","y":"AAEC/w==","t":"1970-01-01T00:00:01Z"})",
+              R"({"b":false,"i":9223372036854775807,"f":3,"s":"","y":"","t":1700000000000})"});
   ASSERT_TRUE(decoded.bad.empty()) << decoded.bad[0].message;
   const Batch& batch = decoded.batch;
   ASSERT_EQ(batch.length, 2);
@@ -85,8 +85,9 @@ TEST(JsonDecoder, NoRecordsGiveAnEmptyBatch) {
 
 TEST(JsonDecoder, FieldsMayComeInAnyOrderAndAmongOthers) {
   const Decoded decoded =
-      decode({kId, kPrice, kName}, {R"({"id":1,"price":1.5,"name":"a"})", R"({"name":"b","id":2,"price":2.5})",
-                                    R"({"x":{"id":9,"y":[1,{"id":8},"}"]},"name":"c","z":null,"price":3.5,"w":"\"id\":5","id":3})"});
+      decode({kId, kPrice, kName},
+             {R"({"id":1,"price":1.5,"name":"a"})", R"({"name":"b","id":2,"price":2.5})",
+              R"({"x":{"id":9,"y":[1,{"id":8},"}"]},"name":"c","z":null,"price":3.5,"w":"\"id\":5","id":3})"});
   ASSERT_EQ(decoded.batch.length, 3);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(decoded.batch.column(0).int64s()[i], i + 1);
@@ -168,16 +169,17 @@ TEST(JsonDecoder, WrongTypeNamesFieldAndValue) {
 }
 
 TEST(JsonDecoder, IntegersTakeNoOtherSpelling) {
-  for (const char* value : {"1.0", "1e3", "\"1\"", "true", "[1]", "{}", "1.5", "9223372036854775808", "-9223372036854775809",
-                            "99999999999999999999", "18446744073709551616", "123456789012345678901234567890"}) {
+  for (const char* value :
+       {"1.0", "1e3", "\"1\"", "true", "[1]", "{}", "1.5", "9223372036854775808", "-9223372036854775809",
+        "99999999999999999999", "18446744073709551616", "123456789012345678901234567890"}) {
     EXPECT_EQ(reason_of("{\"id\":" + std::string(value) + "}"), reason::kSchema) << value;
   }
-  for (const char* value : {"01", "-", "+1", "1.", ".5", "1e", "0x10", "NaN", "Infinity", "-Infinity", "nan", "tru", "nulll", "1a",
-                            "--1", "-01", "1_000", "'a'", "undefined", "1\"a\""}) {
+  for (const char* value : {"01",  "-",   "+1",    "1.", ".5",  "1e",  "0x10",  "NaN", "Infinity",  "-Infinity",
+                            "nan", "tru", "nulll", "1a", "--1", "-01", "1_000", "'a'", "undefined", "1\"a\""}) {
     EXPECT_EQ(reason_of("{\"id\":" + std::string(value) + "}"), reason::kDecode) << value;
   }
-  const Decoded decoded = decode({kId}, {R"({"id":-9223372036854775808})", R"({"id":-0})", R"({"id":0})", R"({"id":12345678})",
-                                         R"({"id":123456789})", R"({"id":1234567})"});
+  const Decoded decoded = decode({kId}, {R"({"id":-9223372036854775808})", R"({"id":-0})", R"({"id":0})",
+                                         R"({"id":12345678})", R"({"id":123456789})", R"({"id":1234567})"});
   ASSERT_EQ(decoded.batch.length, 6);
   const int64_t* values = decoded.batch.column(0).int64s();
   EXPECT_EQ(values[0], INT64_MIN);
@@ -189,9 +191,26 @@ TEST(JsonDecoder, IntegersTakeNoOtherSpelling) {
 }
 
 TEST(JsonDecoder, FloatsAreRoundedCorrectly) {
-  const std::vector<std::string> spellings = {"0", "-0.0", "1", "0.1", "123456789.123456789", "1e22", "1e23", "5e-324", "2.2250738585072011e-308",
-                                              "1.7976931348623157e308", "1e-400", "-1e-400", "0e999", "9007199254740993", "123456789012345678901234567890",
-                                              "0.000000000000000000000000000001", "1E+2", "1e-2", "8.41e21", "9.5367431640625e-7",
+  const std::vector<std::string> spellings = {"0",
+                                              "-0.0",
+                                              "1",
+                                              "0.1",
+                                              "123456789.123456789",
+                                              "1e22",
+                                              "1e23",
+                                              "5e-324",
+                                              "2.2250738585072011e-308",
+                                              "1.7976931348623157e308",
+                                              "1e-400",
+                                              "-1e-400",
+                                              "0e999",
+                                              "9007199254740993",
+                                              "123456789012345678901234567890",
+                                              "0.000000000000000000000000000001",
+                                              "1E+2",
+                                              "1e-2",
+                                              "8.41e21",
+                                              "9.5367431640625e-7",
                                               "0.1000000000000000055511151231257827021181583404541015625"};
   std::vector<std::string> documents;
   for (const std::string& spelling : spellings) documents.push_back("{\"price\":" + spelling + "}");
@@ -210,22 +229,25 @@ TEST(JsonDecoder, FloatsRefuseHugeExponentsAndSpellingsThatAreNotJson) {
     EXPECT_EQ(bad({kPrice}, "{\"price\":" + std::string(value) + "}", good).reason, reason::kSchema) << value;
   }
   EXPECT_EQ(bad({kPrice}, "{\"price\":1" + std::string(400, '0') + "}", good).reason, reason::kSchema);
-  for (const char* value : {"NaN", "nan", "Infinity", "-Infinity", "inf", "1.e5", "1e+", ".1", "1.5.5", "1e5.5", "01.5", "1,5"}) {
+  for (const char* value :
+       {"NaN", "nan", "Infinity", "-Infinity", "inf", "1.e5", "1e+", ".1", "1.5.5", "1e5.5", "01.5", "1,5"}) {
     EXPECT_EQ(bad({kPrice}, "{\"price\":" + std::string(value) + "}", good).reason, reason::kDecode) << value;
   }
 }
 
 TEST(JsonDecoder, StringsMustBeUtf8AndWellEscaped) {
   const std::string good = R"({"name":"x"})";
-  for (const std::string& inside : {std::string("\xff"), std::string("\xc3"), std::string("\xed\xa0\x80"), std::string("\xc0\x80"),
-                                    std::string("\xf5\x80\x80\x80"), std::string("a\nb"), std::string("a\0b", 3), std::string("\\q"),
-                                    std::string("\\u12"), std::string("\\ud800"), std::string("\\ud800\\u0041"), std::string("\\udc00"),
-                                    std::string("\\")}) {
+  for (const std::string& inside :
+       {std::string("\xff"), std::string("\xc3"), std::string("\xed\xa0\x80"), std::string("\xc0\x80"),
+        std::string("\xf5\x80\x80\x80"), std::string("a\nb"), std::string("a\0b", 3), std::string("\\q"),
+        std::string("\\u12"), std::string("\\ud800"), std::string("\\ud800\\u0041"), std::string("\\udc00"),
+        std::string("\\")}) {
     EXPECT_EQ(bad({kName}, "{\"name\":\"" + inside + "\"}", good).reason, reason::kDecode) << inside;
     EXPECT_EQ(bad({kName}, "{\"name\":\"x\",\"other\":\"" + inside + "\"}", good).reason, reason::kDecode) << inside;
     EXPECT_EQ(bad({kName}, "{\"name\":\"x\",\"" + inside + "\":1}", good).reason, reason::kDecode) << inside;
   }
-  const Decoded decoded = decode({kName}, {R"({"name":"\ud83d\ude00\u0000\b\f\n\r\t\/\\\""})", "{\"name\":\"\xf0\x9f\x98\x80\"}"});
+  const Decoded decoded =
+      decode({kName}, {R"({"name":"\ud83d\ude00\u0000\b\f\n\r\t\/\\\""})", "{\"name\":\"\xf0\x9f\x98\x80\"}"});
   ASSERT_EQ(decoded.batch.length, 2);
   EXPECT_EQ(decoded.batch.column(0).string_at(0), std::string_view("\xf0\x9f\x98\x80\0\b\f\n\r\t/\\\"", 13));
   EXPECT_EQ(decoded.batch.column(0).string_at(1), "\xf0\x9f\x98\x80");
@@ -233,37 +255,90 @@ TEST(JsonDecoder, StringsMustBeUtf8AndWellEscaped) {
 
 TEST(JsonDecoder, StringsOfEveryLengthArriveWhole) {
   std::vector<std::string> documents;
-  for (size_t size = 0; size < 300; ++size) documents.push_back("{\"name\":\"" + std::string(size, static_cast<char>('a' + size % 26)) + "\"}");
+  for (size_t size = 0; size < 300; ++size)
+    documents.push_back("{\"name\":\"" + std::string(size, static_cast<char>('a' + size % 26)) + "\"}");
   const Decoded decoded = decode({kName}, documents);
   ASSERT_EQ(decoded.batch.length, 300);
   for (size_t size = 0; size < 300; ++size) {
-    EXPECT_EQ(decoded.batch.column(0).string_at(static_cast<int64_t>(size)), std::string(size, static_cast<char>('a' + size % 26)));
+    EXPECT_EQ(decoded.batch.column(0).string_at(static_cast<int64_t>(size)),
+              std::string(size, static_cast<char>('a' + size % 26)));
   }
 }
 
 TEST(JsonDecoder, BytesMustBeStrictBase64) {
   const Field bytes{.name = "y", .type = Type::kBytes};
-  for (const char* value : {"\"A\"", "\"AA\"", "\"AAA\"", "\"AB==\"", "\"AAB=\"", "\"A A=\"", "\"AA-_\"", "\"====\"", "\"AA==AA==\"", "1"}) {
+  for (const char* value : {"\"A\"", "\"AA\"", "\"AAA\"", "\"AB==\"", "\"AAB=\"", "\"A A=\"", "\"AA-_\"", "\"====\"",
+                            "\"AA==AA==\"", "1"}) {
     EXPECT_EQ(bad({bytes}, "{\"y\":" + std::string(value) + "}", R"({"y":"AAAA"})").reason, reason::kSchema) << value;
   }
 }
 
 TEST(JsonDecoder, WhatIsNotOneObjectIsOneBadRecord) {
-  for (const char* document : {"", " ", "\n", "[]", "[{\"id\":1}]", "1", "\"id\"", "null", "true", "nonsense", "{", "}", "{\"id\"", "{\"id\":", "{\"id\":1",
-                               "{\"id\":1,", "{\"id\":1,}", "{\"id\" 1}", "{\"id\":1 \"x\":2}", "{id:1}", "{\"id\":1}}", "{\"id\":1},", "{\"id\":1}{\"id\":2}",
-                               "{\"id\":1}\n{\"id\":2}", "{\"id\":1} x", "{\"id\":1}\"", "{\"id\":1]", "{\"id\":1,\"x\":[1}", "{\"id\":1,\"x\":{]}",
-                               "{\"id\":1,\"x\":[1,]}", "{\"id\":1,\"x\":[,1]}", "{\"id\":1,\"x\":{\"a\"}}", "{\"id\":1,\"x\":{1:2}}", "{\"id\":1,\"x\":tru}",
-                               "{\"id\":1,\"x\":01}", "{\"id\":1,\"x\":[", "{\"id\":1,\"x\":{", "{\"id\":1,\"x\":\"", "{\"id\":1,\"x\":\"abc}", "{\"id\":1,\"x\":\"\\\"}",
-                               "{\"id\":1,,\"x\":2}", "{,\"id\":1}", "{\"id\"::1}", "{\"id\":1:2}", "{\"id\":}", "{:1}", "\xef\xbb\xbf{\"id\":1}", "{'id':1}",
-                               "{\"id\":1 /* c */}", "{\"id\":1\f}", "{\"id\":1 2}", "\\", "{\"id\":1}\\", "{\"id\":1,\"x\":\"a\"b\"c\"}", "{\"id\":1,\"x\":\"a\" \"b\"}"}) {
+  for (const char* document : {"",
+                               " ",
+                               "\n",
+                               "[]",
+                               "[{\"id\":1}]",
+                               "1",
+                               "\"id\"",
+                               "null",
+                               "true",
+                               "nonsense",
+                               "{",
+                               "}",
+                               "{\"id\"",
+                               "{\"id\":",
+                               "{\"id\":1",
+                               "{\"id\":1,",
+                               "{\"id\":1,}",
+                               "{\"id\" 1}",
+                               "{\"id\":1 \"x\":2}",
+                               "{id:1}",
+                               "{\"id\":1}}",
+                               "{\"id\":1},",
+                               "{\"id\":1}{\"id\":2}",
+                               "{\"id\":1}\n{\"id\":2}",
+                               "{\"id\":1} x",
+                               "{\"id\":1}\"",
+                               "{\"id\":1]",
+                               "{\"id\":1,\"x\":[1}",
+                               "{\"id\":1,\"x\":{]}",
+                               "{\"id\":1,\"x\":[1,]}",
+                               "{\"id\":1,\"x\":[,1]}",
+                               "{\"id\":1,\"x\":{\"a\"}}",
+                               "{\"id\":1,\"x\":{1:2}}",
+                               "{\"id\":1,\"x\":tru}",
+                               "{\"id\":1,\"x\":01}",
+                               "{\"id\":1,\"x\":[",
+                               "{\"id\":1,\"x\":{",
+                               "{\"id\":1,\"x\":\"",
+                               "{\"id\":1,\"x\":\"abc}",
+                               "{\"id\":1,\"x\":\"\\\"}",
+                               "{\"id\":1,,\"x\":2}",
+                               "{,\"id\":1}",
+                               "{\"id\"::1}",
+                               "{\"id\":1:2}",
+                               "{\"id\":}",
+                               "{:1}",
+                               "\xef\xbb\xbf{\"id\":1}",
+                               "{'id':1}",
+                               "{\"id\":1 /* c */}",
+                               "{\"id\":1\f}",
+                               "{\"id\":1 2}",
+                               "\\",
+                               "{\"id\":1}\\",
+                               "{\"id\":1,\"x\":\"a\"b\"c\"}",
+                               "{\"id\":1,\"x\":\"a\" \"b\"}"}) {
     EXPECT_EQ(reason_of(document), reason::kDecode) << document;
   }
 }
 
 // Each document reaches for what comes behind it.
 TEST(JsonDecoder, ATruncatedDocumentDoesNotSwallowItsNeighbour) {
-  for (const char* document : {"{\"id\":1,\"x\":", "{\"id\":", "{\"x\":[", "{\"x\":{\"y\":", "{\"id\":1,\"x\":[1,", "{\"id\":1,\"x\":\"", "{\"id\":1,\"x\":\"\\"}) {
-    const Decoded decoded = decode({kId}, {R"({"id":1})", document, R"({"id":2})", "]}", R"({"id":3})", "}", ",\"id\":4}", R"({"id":4})"});
+  for (const char* document : {"{\"id\":1,\"x\":", "{\"id\":", "{\"x\":[", "{\"x\":{\"y\":", "{\"id\":1,\"x\":[1,",
+                               "{\"id\":1,\"x\":\"", "{\"id\":1,\"x\":\"\\"}) {
+    const Decoded decoded =
+        decode({kId}, {R"({"id":1})", document, R"({"id":2})", "]}", R"({"id":3})", "}", ",\"id\":4}", R"({"id":4})"});
     EXPECT_EQ(decoded.batch.length, 4) << document;
     EXPECT_EQ(decoded.bad.size(), 4U) << document;
   }
@@ -277,7 +352,8 @@ TEST(JsonDecoder, AFieldTwiceIsBadAndAnotherKeyTwiceIsNot) {
 
 TEST(JsonDecoder, DeepNestingIsBad) {
   const auto nested = [](int levels) {
-    return "{\"id\":1,\"x\":" + std::string(static_cast<size_t>(levels), '[') + std::string(static_cast<size_t>(levels), ']') + "}";
+    return "{\"id\":1,\"x\":" + std::string(static_cast<size_t>(levels), '[') +
+           std::string(static_cast<size_t>(levels), ']') + "}";
   };
   EXPECT_TRUE(taken(nested(63)));
   EXPECT_EQ(reason_of(nested(64)), reason::kDecode);
@@ -298,10 +374,12 @@ TEST(JsonDecoder, TooLargeIsBadAndTheLimitItselfIsNot) {
 
 TEST(JsonDecoder, LargeRecordsUpToTheLimitAreTaken) {
   std::vector<std::string> documents;
-  for (int i = 0; i < 4; ++i) documents.push_back("{\"name\":\"" + std::string(1'000'000, static_cast<char>('a' + i)) + "\"}");
+  for (int i = 0; i < 4; ++i)
+    documents.push_back("{\"name\":\"" + std::string(1'000'000, static_cast<char>('a' + i)) + "\"}");
   const Decoded decoded = decode({kName}, documents);
   ASSERT_EQ(decoded.batch.length, 4);
-  for (int i = 0; i < 4; ++i) EXPECT_EQ(decoded.batch.column(0).string_at(i), std::string(1'000'000, static_cast<char>('a' + i)));
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(decoded.batch.column(0).string_at(i), std::string(1'000'000, static_cast<char>('a' + i)));
 }
 
 TEST(JsonDecoder, RecordsAfterManyBadOnesKeepTheirNumbers) {
@@ -320,7 +398,8 @@ TEST(JsonDecoder, RecordsAfterManyBadOnesKeepTheirNumbers) {
 
 // --- paths -------------------------------------------------------------------------------------
 
-const std::vector<Field> kGps = {{.name = "gps.speed", .type = Type::kFloat64}, {.name = "gps.lat", .type = Type::kInt64, .nullable = true}};
+const std::vector<Field> kGps = {{.name = "gps.speed", .type = Type::kFloat64},
+                                 {.name = "gps.lat", .type = Type::kInt64, .nullable = true}};
 
 std::string gps(const std::string& document) {
   const Decoded decoded = decode(kGps, {document});
@@ -360,7 +439,8 @@ TEST(JsonDecoderPaths, WhatIsWrongOnThePathIsBad) {
 }
 
 TEST(JsonDecoderPaths, AFieldThatIsTheBeginningOfAnotherHasNoObjectBehindIt) {
-  const Decoded decoded = decode({{.name = "a", .type = Type::kInt64}, {.name = "a.b", .type = Type::kInt64}}, {R"({"a":1,"a.b":2})", R"({"a":{"b":2}})"});
+  const Decoded decoded = decode({{.name = "a", .type = Type::kInt64}, {.name = "a.b", .type = Type::kInt64}},
+                                 {R"({"a":1,"a.b":2})", R"({"a":{"b":2}})"});
   EXPECT_EQ(decoded.batch.length, 1);
   EXPECT_EQ(decoded.bad.size(), 1U);
 }
@@ -369,8 +449,8 @@ TEST(JsonDecoderPaths, AFieldThatIsTheBeginningOfAnotherHasNoObjectBehindIt) {
 
 TEST(JsonDecoderTime, NumbersOfTheEventTimeArriveAsTheyAreWithTheirForm) {
   const Decoded decoded = decode({{.name = "ts", .type = Type::kTimestamp}},
-                                 {R"({"ts":"1970-01-01T00:00:01Z"})", R"({"ts":17})", R"({"ts":17.5})", R"({"ts":null})", R"({})",
-                                  R"({"ts":"no time"})", R"({"ts":true})", R"({"ts":-3})"},
+                                 {R"({"ts":"1970-01-01T00:00:01Z"})", R"({"ts":17})", R"({"ts":17.5})",
+                                  R"({"ts":null})", R"({})", R"({"ts":"no time"})", R"({"ts":true})", R"({"ts":-3})"},
                                  {.time_field = 0});
   const Column& column = decoded.batch.column(0);
   ASSERT_EQ(decoded.batch.length, 6);
@@ -399,7 +479,8 @@ TEST(JsonDecoderTime, ANullEventTimeIsDeliveredWhateverItsType) {
 
 TEST(JsonDecoderTime, NumbersOfOtherTimestampFieldsAreInTheirUnit) {
   const std::vector<Field> fields = {{.name = "t", .type = Type::kTimestamp}};
-  const Decoded decoded = decode(fields, {R"({"t":2})", R"({"t":2.5})", R"({"t":253402300800})", R"({"t":"x"})"}, {.units = {TimeUnit::kSeconds}});
+  const Decoded decoded = decode(fields, {R"({"t":2})", R"({"t":2.5})", R"({"t":253402300800})", R"({"t":"x"})"},
+                                 {.units = {TimeUnit::kSeconds}});
   ASSERT_EQ(decoded.batch.length, 2);
   EXPECT_EQ(decoded.batch.column(0).int64s()[0], 2'000);
   EXPECT_EQ(decoded.batch.column(0).int64s()[1], 2'500);

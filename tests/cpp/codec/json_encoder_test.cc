@@ -1,13 +1,13 @@
 #include "wrackline/codec/json_encoder.h"
 
-#include <gtest/gtest.h>
-
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/codec/json_decoder.h"
 #include "wrackline/codec/json_text.h"
@@ -66,11 +66,14 @@ TEST(JsonEncoder, WritesObjectsAndKeysAsDocumented) {
   auto count = std::make_shared<Column>(Type::kInt64);
   count->append_int64(3);
   count->append_null();
-  const Batch batch = batch_of({{.name = "k", .type = Type::kString}, {.name = "window_start", .type = Type::kTimestamp}, {.name = "n", .type = Type::kInt64}},
+  const Batch batch = batch_of({{.name = "k", .type = Type::kString},
+                                {.name = "window_start", .type = Type::kTimestamp},
+                                {.name = "n", .type = Type::kInt64}},
                                {key, start, count});
   Records records;
   JsonEncoder::make(batch.schema, {0, 1, 2}, {0, 1})->encode(batch, 55, records);
-  EXPECT_EQ(values(records), (Texts{R"({"k":"a","window_start":1700000000000,"n":3})", R"({"k":"b\"c","window_start":-1,"n":null})"}));
+  EXPECT_EQ(values(records),
+            (Texts{R"({"k":"a","window_start":1700000000000,"n":3})", R"({"k":"b\"c","window_start":-1,"n":null})"}));
   EXPECT_EQ(records.key(0), R"(["a",1700000000000])");
   EXPECT_EQ(records.key(1), R"(["b\"c",-1])");
   EXPECT_EQ(records.timestamp(1), 55);
@@ -112,9 +115,10 @@ TEST(JsonEncoder, NanAndInfinitiesAreNullOrStrings) {
 }
 
 TEST(JsonEncoder, FloatsAreShort) {
-  EXPECT_EQ(encoded(floats({0, -0.0, 1, -1, 0.1, -0.1, 123.45, 1e22, 5e-324, 0.0001, -0.0001, 0.00001, 100, 1e15, 123456.789, 1.0 / 3})),
-            (Texts{"0.0", "-0.0", "1.0", "-1.0", "0.1", "-0.1", "123.45", "1e+22", "5e-324", "0.0001", "-0.0001", "1e-05", "100.0", "1e+15", "123456.789",
-                   "0.3333333333333333"}));
+  EXPECT_EQ(encoded(floats({0, -0.0, 1, -1, 0.1, -0.1, 123.45, 1e22, 5e-324, 0.0001, -0.0001, 0.00001, 100, 1e15,
+                            123456.789, 1.0 / 3})),
+            (Texts{"0.0", "-0.0", "1.0", "-1.0", "0.1", "-0.1", "123.45", "1e+22", "5e-324", "0.0001", "-0.0001",
+                   "1e-05", "100.0", "1e+15", "123456.789", "0.3333333333333333"}));
 }
 
 TEST(JsonEncoder, EveryFloatReadsBackBitForBitAndIsNoLongerThanNeeded) {
@@ -146,13 +150,16 @@ TEST(JsonEncoder, EveryFloatReadsBackBitForBitAndIsNoLongerThanNeeded) {
 }
 
 TEST(JsonEncoder, StringsAreEscapedAndAlwaysUtf8) {
-  EXPECT_EQ(encoded(strings({"", "plain", "q\"b\\", std::string("\0\1\x1f", 3), "\b\f\n\r\t", "caf\xc3\xa9", "\xf0\x9f\x98\x80", "\x7f", "/"})),
-            (Texts{"\"\"", "\"plain\"", R"("q\"b\\")", R"("\u0000\u0001\u001f")", R"("\b\f\n\r\t")", "\"caf\xc3\xa9\"", "\"\xf0\x9f\x98\x80\"", "\"\x7f\"",
-                   "\"/\""}));
+  EXPECT_EQ(encoded(strings({"", "plain", "q\"b\\", std::string("\0\1\x1f", 3), "\b\f\n\r\t", "caf\xc3\xa9",
+                             "\xf0\x9f\x98\x80", "\x7f", "/"})),
+            (Texts{"\"\"", "\"plain\"", R"("q\"b\\")", R"("\u0000\u0001\u001f")", R"("\b\f\n\r\t")", "\"caf\xc3\xa9\"",
+                   "\"\xf0\x9f\x98\x80\"", "\"\x7f\"", "\"/\""}));
   const std::string bad = "\xef\xbf\xbd";
-  EXPECT_EQ(encoded(strings({"\xff", "a\xc3", "\xe2\x82", "\xed\xa0\x80", "\xc0\x80", "\xf5z", "\xf4\x90\x80\x80", "x\x80y"})),
-            (Texts{"\"" + bad + "\"", "\"a" + bad + "\"", "\"" + bad + bad + "\"", "\"" + bad + bad + bad + "\"", "\"" + bad + bad + "\"", "\"" + bad + "z\"",
-                   "\"" + bad + bad + bad + bad + "\"", "\"x" + bad + "y\""}));
+  EXPECT_EQ(
+      encoded(
+          strings({"\xff", "a\xc3", "\xe2\x82", "\xed\xa0\x80", "\xc0\x80", "\xf5z", "\xf4\x90\x80\x80", "x\x80y"})),
+      (Texts{"\"" + bad + "\"", "\"a" + bad + "\"", "\"" + bad + bad + "\"", "\"" + bad + bad + bad + "\"",
+             "\"" + bad + bad + "\"", "\"" + bad + "z\"", "\"" + bad + bad + bad + bad + "\"", "\"x" + bad + "y\""}));
 }
 
 TEST(JsonEncoder, BoolsBytesDecimalsAndLists) {
@@ -169,9 +176,11 @@ TEST(JsonEncoder, BoolsBytesDecimalsAndLists) {
   auto decimals = std::make_shared<Column>(Type::kDecimal);
   __int128 large = 1;
   for (int i = 0; i < 37; ++i) large *= 10;
-  for (const __int128 value : {__int128{0}, __int128{-7}, large, -large, static_cast<__int128>(1) << 127}) decimals->append_decimal(value);
-  EXPECT_EQ(encoded(decimals), (Texts{"\"0\"", "\"-7\"", "\"1" + std::string(37, '0') + "\"", "\"-1" + std::string(37, '0') + "\"",
-                                      "\"-170141183460469231731687303715884105728\""}));
+  for (const __int128 value : {__int128{0}, __int128{-7}, large, -large, static_cast<__int128>(1) << 127})
+    decimals->append_decimal(value);
+  EXPECT_EQ(encoded(decimals),
+            (Texts{"\"0\"", "\"-7\"", "\"1" + std::string(37, '0') + "\"", "\"-1" + std::string(37, '0') + "\"",
+                   "\"-170141183460469231731687303715884105728\""}));
 
   auto lists = std::make_shared<Column>(Type::kList, Type::kFloat64);
   lists->append_list_end();
@@ -194,9 +203,12 @@ TEST(JsonEncoder, IntegersAreWholeAndTimesOutOfRangeAreNumbers) {
 
 TEST(JsonEncoder, WhatItWritesTheDecoderReads) {
   std::mt19937_64 random(17);
-  const std::vector<Field> fields = {{.name = "b", .type = Type::kBool, .nullable = true},   {.name = "i \"1\"", .type = Type::kInt64, .nullable = true},
-                                     {.name = "f", .type = Type::kFloat64, .nullable = true}, {.name = "s", .type = Type::kString, .nullable = true},
-                                     {.name = "y", .type = Type::kBytes, .nullable = true},   {.name = "t", .type = Type::kTimestamp, .nullable = true}};
+  const std::vector<Field> fields = {{.name = "b", .type = Type::kBool, .nullable = true},
+                                     {.name = "i \"1\"", .type = Type::kInt64, .nullable = true},
+                                     {.name = "f", .type = Type::kFloat64, .nullable = true},
+                                     {.name = "s", .type = Type::kString, .nullable = true},
+                                     {.name = "y", .type = Type::kBytes, .nullable = true},
+                                     {.name = "t", .type = Type::kTimestamp, .nullable = true}};
   for (int round = 0; round < 50; ++round) {
     std::vector<std::shared_ptr<Column>> columns;
     const int rows = static_cast<int>(random() % 200);
@@ -215,13 +227,18 @@ TEST(JsonEncoder, WhatItWritesTheDecoderReads) {
             column->append_float64(std::isfinite(value) ? value : 0.5);
             break;
           }
-          case Type::kTimestamp: column->append_int64(static_cast<int64_t>(random() % 4'000'000'000'000) - 2'000'000'000'000); break;
+          case Type::kTimestamp:
+            column->append_int64(static_cast<int64_t>(random() % 4'000'000'000'000) - 2'000'000'000'000);
+            break;
           default: {
             std::string text;
             for (uint64_t n = random() % 40; n > 0; --n) {
-              if (field.type == Type::kBytes) text += static_cast<char>(random());
-              else if (random() % 8 == 0) text += "\xe2\x82\xac";
-              else text += static_cast<char>(random() % 128);
+              if (field.type == Type::kBytes)
+                text += static_cast<char>(random());
+              else if (random() % 8 == 0)
+                text += "\xe2\x82\xac";
+              else
+                text += static_cast<char>(random() % 128);
             }
             column->append_string(text);
           }

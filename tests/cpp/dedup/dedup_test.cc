@@ -1,16 +1,16 @@
 #include "wrackline/dedup/dedup.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
 #include <random>
 
 #include "step_harness.h"
+#include <gtest/gtest.h>
 
 namespace wrackline::testing {
 namespace {
 
-const SchemaPtr kInput = std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kString, true}, {"i", Type::kInt64, false}});
+const SchemaPtr kInput =
+    std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kString, true}, {"i", Type::kInt64, false}});
 
 struct Item {
   bool is_record = false;
@@ -111,12 +111,14 @@ TEST(DedupTest, DuplicatesDoNotRenewTheMemory) {
 }
 
 TEST(DedupTest, NanIsOneIdAndNullsMayBeGrouped) {
-  const auto schema = std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kFloat64, true}, {"i", Type::kInt64, false}});
+  const auto schema =
+      std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kFloat64, true}, {"i", Type::kInt64, false}});
   auto step = make_dedup_step("d", {{"id"}, 10, 0, true}, schema).value();
   BatchMaker maker(schema);
   const double nan = std::numeric_limits<double>::quiet_NaN();
   int64_t i = 0;
-  for (const Scalar& id : {Scalar(nan), Scalar(-nan), Scalar(0.0), Scalar(-0.0), Scalar(), Scalar()}) maker.add(1, {id, i++});
+  for (const Scalar& id : {Scalar(nan), Scalar(-nan), Scalar(0.0), Scalar(-0.0), Scalar(), Scalar()})
+    maker.add(1, {id, i++});
   CollectingEmitter out;
   push(*step, maker.take(), out);
   EXPECT_EQ((std::vector<int64_t>{0, 2, 4}), indices(out.main, 1));

@@ -1,9 +1,9 @@
 #include "wrackline/dedup/id_bucket.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace wrackline::testing {
 namespace {

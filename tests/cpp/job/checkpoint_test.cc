@@ -1,9 +1,9 @@
 #include "wrackline/job/checkpoint.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace wrackline {
 namespace {
@@ -68,7 +68,8 @@ class SharedStore final : public Store {
               const std::function<Status(std::string_view, std::string_view)>& f) override {
     for (const std::string& key : keys) {
       for (const Block& block : disk_->files[name]) {
-        if (block.key == key) WL_RETURN_IF_ERROR(f(key, {reinterpret_cast<const char*>(block.bytes.data()), block.bytes.size()}));
+        if (block.key == key)
+          WL_RETURN_IF_ERROR(f(key, {reinterpret_cast<const char*>(block.bytes.data()), block.bytes.size()}));
       }
     }
     return {};
@@ -89,9 +90,16 @@ class SharedStore final : public Store {
 };
 
 struct CheckpointTest : testing::Test {
-  std::unique_ptr<Checkpointer> open() { return std::make_unique<Checkpointer>(std::make_unique<SharedStore>(&disk), &failpoints); }
+  std::unique_ptr<Checkpointer> open() {
+    return std::make_unique<Checkpointer>(std::make_unique<SharedStore>(&disk), &failpoints);
+  }
   static CheckpointSeal seal(const std::string& id) {
-    return {.id = id, .log_id = "log", .commit_seq = 3, .offset = 40, .ledger = {{"a", {.in = 5, .out = 5}}}, .time_state = "time"};
+    return {.id = id,
+            .log_id = "log",
+            .commit_seq = 3,
+            .offset = 40,
+            .ledger = {{"a", {.in = 5, .out = 5}}},
+            .time_state = "time"};
   }
   void checkpoint(Checkpointer& checkpointer, const std::string& id, bool name = true) {
     ASSERT_TRUE(checkpointer.freeze(seal(id), {&a, &b}).ok());

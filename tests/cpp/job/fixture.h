@@ -1,11 +1,11 @@
 // What the tests of job/ share: a schema of meter readings, records of it, and a worker on a memory log.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/job/run.h"
 #include "wrackline/job/worker.h"
@@ -30,7 +30,8 @@ inline SourceSpec reading_source(Millis out_of_orderness = 0) {
 }
 
 inline std::string reading(const std::string& id, const std::string& meter, double value, Millis ts) {
-  return R"({"id":")" + id + R"(","meter":")" + meter + R"(","value":)" + std::to_string(value) + R"(,"ts":)" + std::to_string(ts) + "}";
+  return R"({"id":")" + id + R"(","meter":")" + meter + R"(","value":)" + std::to_string(value) + R"(,"ts":)" +
+         std::to_string(ts) + "}";
 }
 
 inline WindowSpec counting(Millis size, Millis allowed_lateness = 0) {
@@ -42,7 +43,8 @@ inline WindowSpec counting(Millis size, Millis allowed_lateness = 0) {
 }
 
 // readings -> dedup(id) -> window -> results, late.
-inline std::shared_ptr<const Plan> reading_plan(Millis size = 10, Millis out_of_orderness = 0, const std::string& job = "meters") {
+inline std::shared_ptr<const Plan> reading_plan(Millis size = 10, Millis out_of_orderness = 0,
+                                                const std::string& job = "meters") {
   auto plan = std::make_shared<Plan>(job);
   const StreamRef read = *plan->read(reading_source(out_of_orderness));
   const StreamRef fresh = *plan->dedup(read, {.columns = {"id"}, .within = 100}, "");
@@ -53,7 +55,8 @@ inline std::shared_ptr<const Plan> reading_plan(Millis size = 10, Millis out_of_
   return plan;
 }
 
-inline void append_all(Log& log, const std::string& topic, const std::vector<std::string>& values, int32_t partition = 0) {
+inline void append_all(Log& log, const std::string& topic, const std::vector<std::string>& values,
+                       int32_t partition = 0) {
   Records records;
   for (const std::string& value : values) records.add(std::nullopt, value, 1'000'000);
   ASSERT_TRUE(log.append({topic, partition}, records).ok());

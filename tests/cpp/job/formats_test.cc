@@ -1,8 +1,8 @@
 #include "wrackline/job/formats.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/core/base64.h"
 #include "wrackline/core/hash.h"
@@ -11,8 +11,16 @@ namespace wrackline {
 namespace {
 
 CommitMetadata some_metadata() {
-  return {.job_hash = 7, .commit_seq = 12, .checkpoint = "fleet-0-0-2-10", .watermark = -5, .ledger_hash = 99, .rows_hash = 1234567,
-          .transactional_id = "fleet-0123456789abcdef-0-0", .recovery_count = 3, .start_offset = 100, .journal_offset = 40};
+  return {.job_hash = 7,
+          .commit_seq = 12,
+          .checkpoint = "fleet-0-0-2-10",
+          .watermark = -5,
+          .ledger_hash = 99,
+          .rows_hash = 1234567,
+          .transactional_id = "fleet-0123456789abcdef-0-0",
+          .recovery_count = 3,
+          .start_offset = 100,
+          .journal_offset = 40};
 }
 
 TEST(CommitMetadata, ReadsBackWhatWasWritten) {
@@ -57,7 +65,9 @@ TEST(JournalRow, IsTheBytesOfTheWorkedExample) {
   row.watermark = 5;
   row.ledger = {{"read", {.in = 3, .out = 3}}};
   std::string expected("\x01\x88\x77\x66\x55\x44\x33\x22\x11", 9);
-  const auto number = [&](uint64_t value, size_t size) { expected.append(reinterpret_cast<const char*>(&value), size); };
+  const auto number = [&](uint64_t value, size_t size) {
+    expected.append(reinterpret_cast<const char*>(&value), size);
+  };
   for (const uint64_t value : {1, 3, 5}) number(value, 8);
   number(0, 1);
   number(0, 8);
@@ -77,7 +87,8 @@ TEST(JournalRow, ReadsBackDecisionsAndLedger) {
   row.commit_seq = 4;
   row.auto_unit = 2;
   row.input_hash = 17;
-  row.ledger = {{"read", {.in = 9, .out = 8, .dead_lettered = 1}}, {"window", {.in = 8, .late = 2, .held = 6, .windows_missed = 1}}};
+  row.ledger = {{"read", {.in = 9, .out = 8, .dead_lettered = 1}},
+                {"window", {.in = 8, .late = 2, .held = 6, .windows_missed = 1}}};
   row.decisions = {{Decision::Kind::kIdle, 7, 1000, 2000}, {Decision::Kind::kEnded, 9, kMinusInfinity, -1}};
   const Bytes bytes = row.encode();
   const Result<JournalRow> read = JournalRow::decode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});

@@ -1,8 +1,7 @@
 #include "wrackline/job/plan.h"
 
-#include <gtest/gtest.h>
-
 #include "job/fixture.h"
+#include <gtest/gtest.h>
 
 namespace wrackline {
 namespace {
@@ -23,14 +22,17 @@ struct PlanTest : testing::Test {
 };
 
 TEST_F(PlanTest, MisspelledColumnNamesStepColumnAndNearest) {
-  EXPECT_TRUE(says(plan.filter(read, {.column = "valeu", .compare = Compare::kGreater, .value = 1.0}, "").status(), {"filter", "valeu", "value"}));
+  EXPECT_TRUE(says(plan.filter(read, {.column = "valeu", .compare = Compare::kGreater, .value = 1.0}, "").status(),
+                   {"filter", "valeu", "value"}));
   WindowSpec spec = counting(10);
   spec.key_columns = {"metre"};
   EXPECT_TRUE(says(plan.window(read, spec, true, "hourly").status(), {"hourly", "metre", "meter"}));
   EXPECT_TRUE(says(plan.dedup(read, {.columns = {"ids"}, .within = 1}, "").status(), {"dedup", "ids", "id"}));
 }
 
-TEST_F(PlanTest, WindowWithoutKeySaysHow) { EXPECT_TRUE(says(plan.window(read, counting(10), false, "").status(), {"key_by"})); }
+TEST_F(PlanTest, WindowWithoutKeySaysHow) {
+  EXPECT_TRUE(says(plan.window(read, counting(10), false, "").status(), {"key_by"}));
+}
 
 TEST_F(PlanTest, WindowBelowOneThatEmitsTwiceIsRefused) {
   const StreamRef first = *plan.window(read, counting(10, /*allowed_lateness=*/5), true, "");

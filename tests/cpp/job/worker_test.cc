@@ -1,8 +1,8 @@
 #include "wrackline/job/worker.h"
 
+#include "job/fixture.h"
 #include <gtest/gtest.h>
 
-#include "job/fixture.h"
 #include "wrackline/core/logging.h"
 #include "wrackline/job/memory_stores.h"
 
@@ -16,11 +16,15 @@ struct WorkerTest : testing::Test {
   }
   std::unique_ptr<Worker> worker(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) {
     WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = plan->job() + "-test-0-0"};
-    env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> { return memory_store_of(log, "tasks/" + std::to_string(partition)); };
+    env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> {
+      return memory_store_of(log, "tasks/" + std::to_string(partition));
+    };
     options.until_now = true;
     return std::make_unique<Worker>(plan, options, env);
   }
-  Status run(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) { return run_to_end(*worker(plan, options), *clock); }
+  Status run(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) {
+    return run_to_end(*worker(plan, options), *clock);
+  }
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(1'000'000);
   std::shared_ptr<Log> log;
@@ -28,12 +32,14 @@ struct WorkerTest : testing::Test {
 };
 
 TEST_F(WorkerTest, CountsDedupsAndTellsLateFromDead) {
-  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3), reading("a", "m", 1, 1), "{broken", reading("c", "m", 4, 12),
-                                reading("d", "m", 9, 5), reading("e", "m", 1, 25)});
+  append_all(*log, "readings",
+             {reading("a", "m", 1, 1), reading("b", "m", 2, 3), reading("a", "m", 1, 1), "{broken",
+              reading("c", "m", 4, 12), reading("d", "m", 9, 5), reading("e", "m", 1, 25)});
   ASSERT_TRUE(run(reading_plan()).ok());
   EXPECT_EQ(values_of(*log, "results"),
-            (std::vector<std::string>{R"({"meter":"m","window_start":0,"window_end":10,"revision":0,"pane":"on_time","n":2,"total":3.0})",
-                                      R"({"meter":"m","window_start":10,"window_end":20,"revision":0,"pane":"on_time","n":1,"total":4.0})"}));
+            (std::vector<std::string>{
+                R"({"meter":"m","window_start":0,"window_end":10,"revision":0,"pane":"on_time","n":2,"total":3.0})",
+                R"({"meter":"m","window_start":10,"window_end":20,"revision":0,"pane":"on_time","n":1,"total":4.0})"}));
   ASSERT_EQ(values_of(*log, "late").size(), 1);
   EXPECT_NE(values_of(*log, "late")[0].find(R"("late_by_ms":3)"), std::string::npos) << values_of(*log, "late")[0];
   EXPECT_EQ(values_of(*log, "meters.dead"), std::vector<std::string>{"{broken"});
@@ -52,14 +58,17 @@ TEST_F(WorkerTest, SecondRunGoesOnWhereTheFirstEnded) {
   append_all(*log, "readings", {reading("c", "m", 4, 5), reading("b", "m", 2, 3), reading("d", "m", 0, 10)});
   ASSERT_TRUE(run(reading_plan()).ok());
   EXPECT_EQ(values_of(*log, "results"),
-            std::vector<std::string>{R"({"meter":"m","window_start":0,"window_end":10,"revision":0,"pane":"on_time","n":3,"total":7.0})"});
+            std::vector<std::string>{
+                R"({"meter":"m","window_start":0,"window_end":10,"revision":0,"pane":"on_time","n":3,"total":7.0})"});
 }
 
 TEST_F(WorkerTest, KilledAtAnyHitOfAnyFailpointTheAnswerIsTheSame) {
   std::vector<std::string> input;
   for (int i = 0; i < 60; ++i) {
     const int id = i % 7 == 6 ? i - 1 : i;
-    input.push_back(i % 11 == 10 ? "{broken" : reading("r" + std::to_string(id), i % 3 == 0 ? "m" : "k", id, i * 3 - (i % 5 == 4 ? 40 : 0)));
+    input.push_back(i % 11 == 10
+                        ? "{broken"
+                        : reading("r" + std::to_string(id), i % 3 == 0 ? "m" : "k", id, i * 3 - (i % 5 == 4 ? 40 : 0)));
   }
   append_all(*log, "readings", input);
   const JobOptions often{.commit_rows = 5, .checkpoint_interval = 1, .max_poll_records = 3};
@@ -148,8 +157,9 @@ TEST_F(WorkerTest, TraceSaysWhatBecameOfEachRecordAndWhoMovedTheWatermark) {
   const StreamRef fresh = *plan->dedup(positive, {.columns = {"id"}, .within = 100}, "");
   ASSERT_TRUE(plan->window(fresh, counting(10), true, "").ok());
   ASSERT_TRUE(plan->finish().ok());
-  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", -2, 15), "{broken", reading("a", "m", 1, 2), reading("c", "m", 4, 3),
-                                reading("d", "m", 4, -7), reading("e", "m", 4, 16)});
+  append_all(*log, "readings",
+             {reading("a", "m", 1, 1), reading("b", "m", -2, 15), "{broken", reading("a", "m", 1, 2),
+              reading("c", "m", 4, 3), reading("d", "m", 4, -7), reading("e", "m", 4, 16)});
   struct Ignore final : RowTap {
     void rows(int, const Batch&) override {}
   } tap;
@@ -157,16 +167,17 @@ TEST_F(WorkerTest, TraceSaysWhatBecameOfEachRecordAndWhoMovedTheWatermark) {
   Worker worker(plan, {.until_now = true}, env);
   ASSERT_TRUE(run_to_end(worker, *clock).ok());
   ASSERT_EQ(traces.records.size(), 7);
-  const std::vector<std::pair<Fate, std::string>> expected = {{Fate::kAccepted, "read"},      {Fate::kFiltered, "filter"}, {Fate::kDeadLettered, "read"},
-                                                              {Fate::kDuplicate, "dedup"},    {Fate::kLate, "window"},     {Fate::kDeadLettered, "read"},
-                                                              {Fate::kAccepted, "read"}};
+  const std::vector<std::pair<Fate, std::string>> expected = {
+      {Fate::kAccepted, "read"},   {Fate::kFiltered, "filter"}, {Fate::kDeadLettered, "read"},
+      {Fate::kDuplicate, "dedup"}, {Fate::kLate, "window"},     {Fate::kDeadLettered, "read"},
+      {Fate::kAccepted, "read"}};
   for (int64_t i = 0; i < 7; ++i) {
     EXPECT_EQ(traces.records[i].fate, expected[static_cast<size_t>(i)].first) << i;
     EXPECT_EQ(traces.records[i].step, expected[static_cast<size_t>(i)].second) << i;
   }
   EXPECT_EQ(traces.records[1].watermark, 1);
   EXPECT_EQ(traces.records[1].set_by_offset, 0);
-  EXPECT_EQ(traces.records[4].watermark, 15);     // judged by the filtered record's time
+  EXPECT_EQ(traces.records[4].watermark, 15);  // judged by the filtered record's time
   EXPECT_EQ(traces.records[4].set_by_offset, 1);
   EXPECT_EQ(traces.records[0].set_by_offset, -1);
 }

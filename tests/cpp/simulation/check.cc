@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "simulation/oracle.h"
+
 #include "wrackline/job/run.h"
 
 namespace wrackline::simulation {
@@ -42,7 +43,8 @@ bool same(const AggregateSpec& spec, const Cell& expected, const Cell& found) {
     if (!got) return false;
     if (spec.function == "sum") return ulps(wanted, *got) <= 1;
     if (spec.function == "mean") return ulps(wanted, *got) <= 3;
-    if (spec.function == "var" || spec.function == "std") return std::fabs(wanted - *got) <= 1e-9 * std::max(std::fabs(wanted), 1e-9);
+    if (spec.function == "var" || spec.function == "std")
+      return std::fabs(wanted - *got) <= 1e-9 * std::max(std::fabs(wanted), 1e-9);
     return wanted == *got;
   }
   return to_text(expected) == to_text(found);
@@ -137,19 +139,23 @@ class Checker {
     for (size_t i = 0; i < found->second.size(); ++i) {
       const JournalRow& row = found->second[i];
       const std::string which = at(p) + "journal row " + std::to_string(i + 1);
-      if (row.commit_seq != static_cast<int64_t>(i) + 1) return fail(which + " has commit_seq " + std::to_string(row.commit_seq));
+      if (row.commit_seq != static_cast<int64_t>(i) + 1)
+        return fail(which + " has commit_seq " + std::to_string(row.commit_seq));
       if (row.offset < offset) return fail(which + " goes back to offset " + std::to_string(row.offset));
       offset = row.offset;
       if (row.watermark != expected_[p].watermarks[i]) {
-        fail(which + ": W is " + std::to_string(row.watermark) + ", must be " + std::to_string(expected_[p].watermarks[i]));
+        fail(which + ": W is " + std::to_string(row.watermark) + ", must be " +
+             std::to_string(expected_[p].watermarks[i]));
       }
       compare_ledger(which, row.ledger, expected_[p].ledgers[i]);
     }
   }
 
-  void compare_ledger(const std::string& where, const Ledger& ledger, const std::map<std::string, StepCounts>& expected) {
+  void compare_ledger(const std::string& where, const Ledger& ledger,
+                      const std::map<std::string, StepCounts>& expected) {
     for (const auto& [step, counts] : expected) {
-      const auto entry = std::find_if(ledger.begin(), ledger.end(), [&](const LedgerEntry& e) { return e.step == step; });
+      const auto entry =
+          std::find_if(ledger.begin(), ledger.end(), [&](const LedgerEntry& e) { return e.step == step; });
       if (entry == ledger.end()) {
         fail(where + ": the ledger has no step " + step);
         continue;
@@ -160,10 +166,12 @@ class Checker {
       StepCounts::for_each([&](const char* name, auto member) {
         const int64_t got = entry->counts.*member;
         const int64_t wanted = counts.*member;
-        const bool of_panes = std::string_view(name) == "panes" || std::string_view(name) == "panes_dead" || std::string_view(name) == "rows_out";
+        const bool of_panes = std::string_view(name) == "panes" || std::string_view(name) == "panes_dead" ||
+                              std::string_view(name) == "rows_out";
         if (of_panes && (step != "window" || (free && got <= wanted))) return;
         if (got != wanted) {
-          fail(where + ": ledger " + step + "." + name + " is " + std::to_string(got) + ", must be " + std::to_string(wanted));
+          fail(where + ": ledger " + step + "." + name + " is " + std::to_string(got) + ", must be " +
+               std::to_string(wanted));
         }
       });
     }
@@ -172,7 +180,8 @@ class Checker {
   void check_ledger() {
     const Result<std::map<int32_t, Ledger>> ledgers = read_ledger(log_, job_.name);
     if (!ledgers.ok()) {
-      if (ledgers.status().code() != Code::kNotFound || !journal_.empty()) fail("read_ledger: " + ledgers.status().to_string());
+      if (ledgers.status().code() != Code::kNotFound || !journal_.empty())
+        fail("read_ledger: " + ledgers.status().to_string());
       return;
     }
     for (int32_t p = 0; p < job_.partitions; ++p) {
@@ -185,11 +194,13 @@ class Checker {
           if (entry.step != "window") continue;
           const StepCounts& c = entry.counts;
           if (c.rows_out != rows_of_[p]) {
-            fail(at(p) + "the ledger has " + std::to_string(c.rows_out) + " rows out, the topic " + std::to_string(rows_of_[p]));
+            fail(at(p) + "the ledger has " + std::to_string(c.rows_out) + " rows out, the topic " +
+                 std::to_string(rows_of_[p]));
           }
           if (c.panes != c.rows_out + c.panes_dead) fail(at(p) + "firings are neither rows nor dead panes");
           if (c.panes_dead != dead_panes_[p]) {
-            fail(at(p) + "the ledger has " + std::to_string(c.panes_dead) + " dead panes, the topic " + std::to_string(dead_panes_[p]));
+            fail(at(p) + "the ledger has " + std::to_string(c.panes_dead) + " dead panes, the topic " +
+                 std::to_string(dead_panes_[p]));
           }
         }
       } else if (!input_.partitions[static_cast<size_t>(p)].empty() && !expected.probation) {
@@ -212,7 +223,8 @@ class Checker {
       at_offset = rows == journal_.end() ? 0 : rows->second.back().offset;
       if (!expected_[p].probation) wanted = static_cast<int64_t>(input_.partitions[0].size());
     }
-    if (at_offset != wanted && !(expected_[p].probation && at_offset == *end && input_.partitions[static_cast<size_t>(p)].empty())) {
+    if (at_offset != wanted &&
+        !(expected_[p].probation && at_offset == *end && input_.partitions[static_cast<size_t>(p)].empty())) {
       fail(at(p) + "offset " + std::to_string(at_offset) + " is committed, the end is " + std::to_string(wanted));
     }
     const Result<CommitMetadata> metadata = CommitMetadata::decode(found->second.metadata);
@@ -220,7 +232,8 @@ class Checker {
     const auto rows = journal_.find(p);
     const int64_t commits = rows == journal_.end() ? 0 : static_cast<int64_t>(rows->second.size());
     if (metadata->commit_seq != commits) {
-      fail(at(p) + "commit_seq " + std::to_string(metadata->commit_seq) + " is committed, the journal has " + std::to_string(commits));
+      fail(at(p) + "commit_seq " + std::to_string(metadata->commit_seq) + " is committed, the journal has " +
+           std::to_string(commits));
     }
     if (metadata->watermark != expected_[p].watermark) fail(at(p) + "another W is committed than the records make");
   }
@@ -240,18 +253,21 @@ class Checker {
     compare_texts(p, topic, texts, expected);
   }
 
-  void compare_texts(int32_t p, const std::string& topic, const std::vector<std::string>& found, const std::vector<std::string>& expected) {
+  void compare_texts(int32_t p, const std::string& topic, const std::vector<std::string>& found,
+                     const std::vector<std::string>& expected) {
     if (found == expected) return;
     const auto [f, e] = std::mismatch(found.begin(), found.end(), expected.begin(), expected.end());
-    fail(at(p) + topic + " has " + std::to_string(found.size()) + " rows, must have " + std::to_string(expected.size()) + "; first difference\n    found    " +
-         (f == found.end() ? "-" : *f) + "\n    expected " + (e == expected.end() ? "-" : *e));
+    fail(at(p) + topic + " has " + std::to_string(found.size()) + " rows, must have " +
+         std::to_string(expected.size()) + "; first difference\n    found    " + (f == found.end() ? "-" : *f) +
+         "\n    expected " + (e == expected.end() ? "-" : *e));
   }
 
   // Rows that are not results keep their record's key, which the generator took from k.
   void check_record_key(int32_t p, const std::string& topic, const Found& found, const Row& row) {
     const Cell& k = row[1].second;
     const auto* text = job_.bounded ? nullptr : std::get_if<std::string>(&k.value);
-    if (text ? found.key != *text : found.key.has_value()) fail(at(p) + topic + ": a row has another key than its record");
+    if (text ? found.key != *text : found.key.has_value())
+      fail(at(p) + topic + ": a row has another key than its record");
   }
 
   void check_passed(const std::string& topic) {
@@ -284,39 +300,48 @@ class Checker {
         const std::optional<Row> row = found.value ? parse_object(*found.value) : std::nullopt;
         const std::string text = row ? to_text(*row) : "(not a row)";
         const auto wanted = std::find_if(left.begin(), left.end(), [&](const auto& entry) {
-          return entry.second.reason == header("wl.reason") && entry.second.step == header("wl.step") && to_text(row_of(*entry.second.record)) == text;
+          return entry.second.reason == header("wl.reason") && entry.second.step == header("wl.step") &&
+                 to_text(row_of(*entry.second.record)) == text;
         });
-        if (wanted == left.end()) fail(at(p) + topic + ": a letter that must not be there (or twice), reason " + header("wl.reason") + ": " + text);
-        else left.erase(wanted);
+        if (wanted == left.end())
+          fail(at(p) + topic + ": a letter that must not be there (or twice), reason " + header("wl.reason") + ": " +
+               text);
+        else
+          left.erase(wanted);
         continue;
       }
       if (offset.empty()) {
         ++dead_panes_[p];
-        if (header("wl.reason") != "overflow" || header("wl.step") != "window") fail(at(p) + topic + ": a letter without a record, reason " + header("wl.reason"));
+        if (header("wl.reason") != "overflow" || header("wl.step") != "window")
+          fail(at(p) + topic + ": a letter without a record, reason " + header("wl.reason"));
         continue;
       }
       const auto wanted = left.find(std::strtoll(offset.c_str(), nullptr, 10));
       if (wanted == left.end()) {
-        fail(at(p) + topic + ": a letter that must not be there (or twice), offset " + offset + ", reason " + header("wl.reason"));
+        fail(at(p) + topic + ": a letter that must not be there (or twice), offset " + offset + ", reason " +
+             header("wl.reason"));
         continue;
       }
       const InputRecord& record = *wanted->second.record;
       const std::string which = at(p) + topic + ": the letter of offset " + offset;
       if (header("wl.reason") != wanted->second.reason || header("wl.step") != wanted->second.step) {
-        fail(which + " says " + header("wl.step") + " " + header("wl.reason") + ", must say " + wanted->second.step + " " + wanted->second.reason +
-             ": " + record.value.value_or("null"));
+        fail(which + " says " + header("wl.step") + " " + header("wl.reason") + ", must say " + wanted->second.step +
+             " " + wanted->second.reason + ": " + record.value.value_or("null"));
       }
-      if (header("__streams.errors.topic") != job_.topic || header("__streams.errors.partition") != std::to_string(p)) fail(which + " names another place");
-      if (found.key != record.record_key || found.value != record.value) fail(which + " has other bytes than the record");
+      if (header("__streams.errors.topic") != job_.topic || header("__streams.errors.partition") != std::to_string(p))
+        fail(which + " names another place");
+      if (found.key != record.record_key || found.value != record.value)
+        fail(which + " has other bytes than the record");
       if (found.timestamp != record.log_timestamp) fail(which + " has another timestamp than the record");
-      if (found.headers.size() != record.headers.size() + 8 || !std::equal(record.headers.begin(), record.headers.end(), found.headers.begin())) {
+      if (found.headers.size() != record.headers.size() + 8 ||
+          !std::equal(record.headers.begin(), record.headers.end(), found.headers.begin())) {
         fail(which + " has other headers than the record");
       }
       left.erase(wanted);
     }
     if (!left.empty()) {
-      fail(at(p) + topic + ": " + std::to_string(left.size()) + " letters are missing, the first of offset " + std::to_string(left.begin()->first) +
-           ", reason " + left.begin()->second.reason);
+      fail(at(p) + topic + ": " + std::to_string(left.size()) + " letters are missing, the first of offset " +
+           std::to_string(left.begin()->first) + ", reason " + left.begin()->second.reason);
     }
     const int64_t panes = expected_[p].dead_panes;
     const bool free = job_.window && job_.window->allowed_lateness > 0 && !job_.window->emit_late_each;
@@ -338,7 +363,8 @@ class Checker {
       for (const Found& found : read("out", p)) {
         const std::optional<Row> parsed = found.value ? parse_object(*found.value) : std::nullopt;
         const size_t keys = window.keys.size();
-        if (!parsed || parsed->size() != keys + 4 + window.aggregates.size()) return fail(at(p) + "out: not a result: " + found.value.value_or("null"));
+        if (!parsed || parsed->size() != keys + 4 + window.aggregates.size())
+          return fail(at(p) + "out: not a result: " + found.value.value_or("null"));
         const Row& row = *parsed;
         const auto whole = [&](size_t column, const char* name) -> int64_t {
           if (row[column].first != name || !std::holds_alternative<int64_t>(row[column].second.value)) {
@@ -361,8 +387,10 @@ class Checker {
         key.emplace_back(name.start);
         key.emplace_back(name.end);
         const std::optional<Cells> record_key = found.key ? parse_array(*found.key) : std::nullopt;
-        if (!record_key || to_text(Cell(*record_key)) != to_text(Cell(key))) fail(at(p) + "out: the record key of " + text + " is " + found.key.value_or("null"));
-        if (partition_of_key.emplace(name.key, p).first->second != p) fail("out: the key " + name.key + " is in two partitions");
+        if (!record_key || to_text(Cell(*record_key)) != to_text(Cell(key)))
+          fail(at(p) + "out: the record key of " + text + " is " + found.key.value_or("null"));
+        if (partition_of_key.emplace(name.key, p).first->second != p)
+          fail("out: the key " + name.key + " is in two partitions");
 
         const auto wanted = expected.find(name);
         if (wanted == expected.end()) {
@@ -372,9 +400,12 @@ class Checker {
         ++rows_of_[wanted->second.first];
         const std::vector<ExpectedPane>& panes = *wanted->second.second;
         std::vector<int64_t>& seen = revisions[name];
-        if (!seen.empty() && revision <= seen.back()) fail("out: revision " + std::to_string(revision) + " comes after " + std::to_string(seen.back()) + ": " + text);
+        if (!seen.empty() && revision <= seen.back())
+          fail("out: revision " + std::to_string(revision) + " comes after " + std::to_string(seen.back()) + ": " +
+               text);
         seen.push_back(revision);
-        if (revision < 0 || revision >= static_cast<int64_t>(panes.size()) || panes[static_cast<size_t>(revision)].dead) {
+        if (revision < 0 || revision >= static_cast<int64_t>(panes.size()) ||
+            panes[static_cast<size_t>(revision)].dead) {
           fail("out: a revision that must not be there: " + text);
           continue;
         }
@@ -402,8 +433,8 @@ class Checker {
       for (const ExpectedPane& pane : panes) {
         const bool must = window.emit_late_each || pane.pane == "on_time" || &pane == &panes.back();
         if (!must || pane.dead || std::find(seen.begin(), seen.end(), pane.revision) != seen.end()) continue;
-        fail("out: missing: revision " + std::to_string(pane.revision) + " (" + pane.pane + ") of key " + name.key + ", window " +
-             std::to_string(name.start) + " to " + std::to_string(name.end));
+        fail("out: missing: revision " + std::to_string(pane.revision) + " (" + pane.pane + ") of key " + name.key +
+             ", window " + std::to_string(name.start) + " to " + std::to_string(name.end));
       }
     }
   }

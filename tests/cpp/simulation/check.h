@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "simulation/job.h"
+
 #include "wrackline/job/formats.h"
 #include "wrackline/log/log.h"
 

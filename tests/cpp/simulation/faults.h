@@ -8,6 +8,7 @@
 
 #include "simulation/random.h"
 #include "simulation/trace.h"
+
 #include "wrackline/core/status.h"
 
 namespace wrackline::simulation {

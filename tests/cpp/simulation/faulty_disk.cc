@@ -7,7 +7,8 @@ namespace {
 
 class FaultyStore final : public Store {
  public:
-  FaultyStore(std::shared_ptr<Disk> disk, std::shared_ptr<Process> process) : disk_(std::move(disk)), process_(std::move(process)) {}
+  FaultyStore(std::shared_ptr<Disk> disk, std::shared_ptr<Process> process)
+      : disk_(std::move(disk)), process_(std::move(process)) {}
 
   ~FaultyStore() override {
     if (!writing_) return;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "simulation/faults.h"
+
 #include "wrackline/store/store.h"
 
 namespace wrackline::simulation {

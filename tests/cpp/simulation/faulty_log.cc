@@ -32,7 +32,8 @@ class FaultyClient final : public LogClient {
       for (int32_t number = 0; number < topic.partitions; ++number) assigned.partitions.push_back({name, number});
     }
     for (size_t i = assigned.partitions.size(); i > 1; --i) {
-      std::swap(assigned.partitions[i - 1], assigned.partitions[static_cast<size_t>(random().between(0, static_cast<int64_t>(i) - 1))]);
+      std::swap(assigned.partitions[i - 1],
+                assigned.partitions[static_cast<size_t>(random().between(0, static_cast<int64_t>(i) - 1))]);
     }
     assigned_ = assigned.partitions;
     events_.emplace_back(std::move(assigned));
@@ -87,7 +88,8 @@ class FaultyClient final : public LogClient {
   }
   Status send_offsets(const std::string& group, const Offsets& offsets) override {
     WL_RETURN_IF_ERROR(process_->call("send_offsets"));
-    for (const auto& [partition, offset] : offsets) trace().note("offset", partition.topic, partition.partition, offset.offset);
+    for (const auto& [partition, offset] : offsets)
+      trace().note("offset", partition.topic, partition.partition, offset.offset);
     return inner_->send_offsets(group, offsets);
   }
   void start_commit() override {
@@ -161,7 +163,8 @@ class FaultyClient final : public LogClient {
 
 class FaultyLog final : public Log {
  public:
-  FaultyLog(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process) : broker_(std::move(broker)), process_(std::move(process)) {}
+  FaultyLog(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process)
+      : broker_(std::move(broker)), process_(std::move(process)) {}
 
   std::string id() const override { return broker_->log->id(); }
   std::string uri() const override { return broker_->log->uri(); }
@@ -181,7 +184,8 @@ class FaultyLog final : public Log {
     WL_RETURN_IF_ERROR(process_->call("log append"));
     return broker_->log->append(partition, records);
   }
-  Result<event::Polled> read(const TopicPartition& partition, int64_t offset, int64_t max_bytes, Isolation isolation) override {
+  Result<event::Polled> read(const TopicPartition& partition, int64_t offset, int64_t max_bytes,
+                             Isolation isolation) override {
     WL_RETURN_IF_ERROR(process_->call("log read"));
     return broker_->log->read(partition, offset, max_bytes, isolation);
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "simulation/faults.h"
+
 #include "wrackline/log/log.h"
 
 namespace wrackline::simulation {

@@ -4,13 +4,15 @@
 #include <cstdio>
 
 #include "simulation/json.h"
+
 #include "wrackline/core/status.h"
 #include "wrackline/time/timestamp.h"
 
 namespace wrackline::simulation {
 namespace {
 
-const char* const kFunctionsOfNumbers[] = {"count", "sum", "mean", "min", "max", "var", "std", "first", "last", "n_unique", "collect"};
+const char* const kFunctionsOfNumbers[] = {"count", "sum",   "mean", "min",      "max",    "var",
+                                           "std",   "first", "last", "n_unique", "collect"};
 const char* const kFunctionsOfText[] = {"count", "min", "max", "first", "last", "n_unique", "collect"};
 
 std::vector<AggregateSpec> random_aggregates(Random& random) {
@@ -23,7 +25,10 @@ std::vector<AggregateSpec> random_aggregates(Random& random) {
       case 0:
       case 1: spec.function = "count"; break;
       case 2:
-      case 3: spec.function = "sum"; spec.column = "x"; break;  // floats: the order of additions shows
+      case 3:
+        spec.function = "sum";
+        spec.column = "x";
+        break;  // floats: the order of additions shows
       case 4:
         spec.function = "sum";
         spec.column = "i";
@@ -62,9 +67,11 @@ std::string document(const InputRecord& record, const JobSpec& job, Random& rand
   nullable("x", !record.x, record.x ? number(*record.x) : "");
   nullable("i", !record.i, record.i ? std::to_string(*record.i) : "");
   fields.push_back("\"s\":" + quoted(record.s));
-  fields.push_back("\"ts\":" + (job.timestamp_column && random.chance(0.5) ? quoted(format_iso(record.t)) : std::to_string(record.t)));
+  fields.push_back("\"ts\":" + (job.timestamp_column && random.chance(0.5) ? quoted(format_iso(record.t))
+                                                                           : std::to_string(record.t)));
   if (random.chance(0.1)) fields.push_back("\"more\":[1,{\"k\":2}]");
-  if (random.chance(0.2)) std::rotate(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(random.between(0, 3)), fields.end());
+  if (random.chance(0.2))
+    std::rotate(fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(random.between(0, 3)), fields.end());
   std::string text = "{";
   for (const std::string& field : fields) text += (text.size() == 1 ? "" : ",") + field;
   return text + "}";
@@ -105,7 +112,8 @@ void damage(InputRecord& record, const JobSpec& job, Random& random) {
       break;
     case 7:
       record.refused = "timestamp";
-      record.value = head + "\"ts\":" + std::to_string(random.pick<int64_t>({0, -5, 1'577'836'799'999, 4'102'444'800'000})) + "}";
+      record.value =
+          head + "\"ts\":" + std::to_string(random.pick<int64_t>({0, -5, 1'577'836'799'999, 4'102'444'800'000})) + "}";
       break;
     case 8:
       record.refused = "timestamp";  // max_future
@@ -132,11 +140,14 @@ std::string JobSpec::describe() const {
   if (write_rows) text += ", rows written";
   if (long_strings) text += ", long strings";
   if (filter) text += ", filter " + filter->column;
-  if (dedup) text += ", dedup within " + std::to_string(dedup->within) + " lateness " + std::to_string(dedup_lateness());
+  if (dedup)
+    text += ", dedup within " + std::to_string(dedup->within) + " lateness " + std::to_string(dedup_lateness());
   if (window) {
     text += ", window size " + std::to_string(window->size) + " slide " + std::to_string(window->slide) + " offset " +
-            std::to_string(window->offset) + " lateness " + std::to_string(window->allowed_lateness) + (window->emit_late_each ? " each" : "");
-    for (const AggregateSpec& a : window->aggregates) text += " " + a.name + "=" + a.function + "(" + a.column + (a.wide ? ",wide)" : ")");
+            std::to_string(window->offset) + " lateness " + std::to_string(window->allowed_lateness) +
+            (window->emit_late_each ? " each" : "");
+    for (const AggregateSpec& a : window->aggregates)
+      text += " " + a.name + "=" + a.function + "(" + a.column + (a.wide ? ",wide)" : ")");
   }
   return text;
 }
@@ -176,12 +187,15 @@ JobSpec random_job(Random& random) {
   }
   if (random.chance(0.9)) {
     WindowJob window;
-    window.keys = random.pick({std::vector<std::string>{"k"}, std::vector<std::string>{"k", "n"}, std::vector<std::string>{"n", "k"}});
-    if (job.partitions == 1 && random.chance(0.3)) window.keys = random.pick({std::vector<std::string>{}, std::vector<std::string>{"n"}});
+    window.keys = random.pick(
+        {std::vector<std::string>{"k"}, std::vector<std::string>{"k", "n"}, std::vector<std::string>{"n", "k"}});
+    if (job.partitions == 1 && random.chance(0.3))
+      window.keys = random.pick({std::vector<std::string>{}, std::vector<std::string>{"n"}});
     window.null_group = random.chance(0.3);
     window.size = random.pick<Millis>({10, 30, 60, 100, 250});
     window.slide = window.size;
-    if (random.chance(0.4)) window.slide = std::max<Millis>(1, window.size / random.pick<Millis>({2, 3, 5}) + random.pick<Millis>({0, 0, 1}));
+    if (random.chance(0.4))
+      window.slide = std::max<Millis>(1, window.size / random.pick<Millis>({2, 3, 5}) + random.pick<Millis>({0, 0, 1}));
     if (random.chance(0.3)) window.offset = random.between(-window.slide + 1, window.slide - 1);
     window.allowed_lateness = random.pick<Millis>({0, 0, 15, 60, 200});
     window.emit_late_each = random.chance(0.4);
@@ -233,11 +247,14 @@ Input random_input(Random& random, const JobSpec& job) {
     record.t = arrival - (shape.disorder > 0 ? random.between(0, shape.disorder) : 0);
     if (random.chance(shape.late)) record.t -= random.between(0, 10 * (shape.disorder + job.out_of_orderness + 20));
     const int64_t key = random.between(0, shape.keys - 1);
-    if (!random.chance(shape.null_keys)) record.k = key == 3 ? std::string("k\"3 a rather longer key \xc3\xa9") : "k" + std::to_string(key);
+    if (!random.chance(shape.null_keys))
+      record.k = key == 3 ? std::string("k\"3 a rather longer key \xc3\xa9") : "k" + std::to_string(key);
     if (!random.chance(shape.null_keys)) record.n = random.between(-1, 1);
-    if (!random.chance(shape.null_keys)) record.id = "id" + std::to_string(shape.ids < 1000 ? random.between(0, shape.ids - 1) : next_id++);
+    if (!random.chance(shape.null_keys))
+      record.id = "id" + std::to_string(shape.ids < 1000 ? random.between(0, shape.ids - 1) : next_id++);
     if (!random.chance(0.1)) {
-      record.x = random.chance(0.5) ? static_cast<double>(random.between(-20, 20)) : (random.unit() - 0.5) * random.pick({1.0, 1e3, 1e9});
+      record.x = random.chance(0.5) ? static_cast<double>(random.between(-20, 20))
+                                    : (random.unit() - 0.5) * random.pick({1.0, 1e3, 1e9});
     }
     if (!random.chance(0.1)) record.i = random.between(-20, 20);
     if (record.i && shape.large_integers && random.chance(0.3)) record.i = (int64_t{1} << 62) + random.between(0, 1000);
@@ -246,7 +263,8 @@ Input random_input(Random& random, const JobSpec& job) {
     const size_t p = record.k ? static_cast<size_t>(key) % count : 0;
     std::vector<InputRecord>& partition = input.partitions[p];
     if (!partition.empty() && random.chance(shape.duplicates)) {
-      const InputRecord& again = partition[static_cast<size_t>(random.between(0, static_cast<int64_t>(partition.size()) - 1))];
+      const InputRecord& again =
+          partition[static_cast<size_t>(random.between(0, static_cast<int64_t>(partition.size()) - 1))];
       if (again.refused.empty() && again.value) {
         const Millis log_timestamp = record.log_timestamp;
         record = again;
@@ -277,7 +295,8 @@ Input random_input(Random& random, const JobSpec& job) {
     } else if (random.chance(shape.damaged)) {
       damage(record, job, random);
     }
-    if (bad_start[p] && partition.size() < 15 && record.refused.empty()) record.value.reset();  // tombstones may be among them
+    if (bad_start[p] && partition.size() < 15 && record.refused.empty())
+      record.value.reset();  // tombstones may be among them
     input.order.push_back(static_cast<int32_t>(p));
     partition.push_back(std::move(record));
   }
@@ -301,13 +320,14 @@ void must(const Status& status) {
 }  // namespace
 
 SchemaPtr schema_of(const JobSpec& job) {
-  return std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kString, true},
-                                                           {"k", Type::kString, true},
-                                                           {"n", Type::kInt64, true},
-                                                           {"x", Type::kFloat64, true},
-                                                           {"i", Type::kInt64, true},
-                                                           {"s", Type::kString, false},
-                                                           {"ts", job.timestamp_column ? Type::kTimestamp : Type::kInt64, job.bounded}});
+  return std::make_shared<const Schema>(
+      std::vector<Field>{{"id", Type::kString, true},
+                         {"k", Type::kString, true},
+                         {"n", Type::kInt64, true},
+                         {"x", Type::kFloat64, true},
+                         {"i", Type::kInt64, true},
+                         {"s", Type::kString, false},
+                         {"ts", job.timestamp_column ? Type::kTimestamp : Type::kInt64, job.bounded}});
 }
 
 Batch make_rows(const SchemaPtr& schema, const InputRecord& record) {
@@ -352,14 +372,18 @@ std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
   StreamRef stream = must(plan->read(std::move(source)));
   if (job.filter) {
     FilterSpec spec{job.filter->column, job.filter->compare, {}};
-    if (job.filter->column == "s") spec.value = job.filter->text;
-    else if (job.filter->column == "i") spec.value = static_cast<int64_t>(job.filter->number);
-    else spec.value = job.filter->number;
+    if (job.filter->column == "s")
+      spec.value = job.filter->text;
+    else if (job.filter->column == "i")
+      spec.value = static_cast<int64_t>(job.filter->number);
+    else
+      spec.value = job.filter->number;
     stream = must(plan->filter(stream, std::move(spec), ""));
   }
   std::vector<StreamRef> late;
   if (job.dedup) {
-    stream = must(plan->dedup(stream, {job.dedup->columns, job.dedup->within, job.dedup->allowed_lateness, job.dedup->null_group}, ""));
+    stream = must(plan->dedup(
+        stream, {job.dedup->columns, job.dedup->within, job.dedup->allowed_lateness, job.dedup->null_group}, ""));
     late.push_back({stream.node, Port::kLate});
     if (job.write_duplicates) must(plan->write({.streams = {{stream.node, Port::kDuplicates}}, .topic = "duplicates"}));
   }
@@ -381,7 +405,8 @@ std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
   }
   must(plan->write({.streams = {stream}, .topic = "out"}));
   if (job.write_late && !late.empty()) must(plan->write({.streams = late, .topic = "late"}));
-  if (job.name_dead_letters) must(plan->write({.streams = {{Plan::kDeadLetters, Port::kMain}}, .topic = "dead", .dead_letters = true}));
+  if (job.name_dead_letters)
+    must(plan->write({.streams = {{Plan::kDeadLetters, Port::kMain}}, .topic = "dead", .dead_letters = true}));
   must(plan->finish());
   return plan;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "simulation/random.h"
+
 #include "wrackline/core/records.h"
 #include "wrackline/core/types.h"
 #include "wrackline/job/plan.h"
@@ -97,9 +98,9 @@ struct InputShape {
   int64_t records = 0;
   int64_t keys = 1;
   int64_t ids = 1;
-  Millis step = 1;       // mean time between records
-  Millis disorder = 0;   // typical delay of a record
-  double late = 0;       // share of records that are delayed much more
+  Millis step = 1;      // mean time between records
+  Millis disorder = 0;  // typical delay of a record
+  double late = 0;      // share of records that are delayed much more
   double damaged = 0;
   double tombstones = 0;
   double null_keys = 0;

@@ -110,7 +110,8 @@ Cell numeric(const AggregateSpec& spec, const Values& values, bool& overflow) {
   const Wide mean = sum / n;
   Wide squares = 0;
   for (const Cell& cell : values.cells) {
-    const Wide v = integers ? static_cast<Wide>(std::get<int64_t>(cell.value)) : static_cast<Wide>(std::get<double>(cell.value));
+    const Wide v =
+        integers ? static_cast<Wide>(std::get<int64_t>(cell.value)) : static_cast<Wide>(std::get<double>(cell.value));
     squares += (v - mean) * (v - mean);
   }
   const auto variance = static_cast<double>(squares / (n - 1));
@@ -305,7 +306,8 @@ class Oracle {
     // The windows that hold r.t, latest first.
     std::vector<std::pair<Millis, Millis>> open;
     std::vector<std::pair<Millis, Millis>> missed;
-    for (Millis start = floor_to(r.t - job.offset, job.slide) + job.offset; start + job.size > r.t; start -= job.slide) {
+    for (Millis start = floor_to(r.t - job.offset, job.slide) + job.offset; start + job.size > r.t;
+         start -= job.slide) {
       const Millis end = start + job.size;
       (w != kMinusInfinity && end + job.allowed_lateness <= w ? missed : open).emplace_back(start, end);
     }

@@ -10,6 +10,7 @@
 
 #include "simulation/job.h"
 #include "simulation/json.h"
+
 #include "wrackline/core/ledger.h"
 #include "wrackline/job/formats.h"
 
@@ -25,7 +26,7 @@ struct ExpectedPane {
   int64_t revision = 0;
   std::string pane;
   Cells aggregates;
-  bool dead = false;    // an integer sum does not fit: a dead letter instead of a row
+  bool dead = false;     // an integer sum does not fit: a dead letter instead of a row
   int64_t fired_at = 0;  // number of the move of W that fired it (on_time)
 };
 
@@ -45,13 +46,13 @@ struct ExpectedDead {
 // What a job has to have made of one partition.
 struct Expected {
   std::map<WindowName, std::vector<ExpectedPane>> windows;  // every pane, as under emit_late="each"
-  std::vector<std::string> passed;                          // rows that reach the window, or leave without one, in order
-  std::vector<std::string> late;                            // row texts, any order
+  std::vector<std::string> passed;  // rows that reach the window, or leave without one, in order
+  std::vector<std::string> late;    // row texts, any order
   std::vector<std::string> duplicates;
-  std::map<int64_t, ExpectedDead> dead;                     // by offset
+  std::map<int64_t, ExpectedDead> dead;  // by offset
   int64_t dead_panes = 0;
   Millis watermark = kMinusInfinity;
-  bool probation = true;                                    // nothing was accepted
+  bool probation = true;  // nothing was accepted
   std::map<std::string, StepCounts> ledger;
   // At each journal row, what the ledger and W had to be; rows_out and panes are those of uncoalesced panes.
   std::vector<std::map<std::string, StepCounts>> ledgers;

@@ -1,7 +1,5 @@
 // Does the simulation see anything? Each classic mistake of an exactly-once protocol is planted between the worker
 // and its log or store; the simulation has to catch it, while the same seeds pass without it.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -11,6 +9,8 @@
 #include <vector>
 
 #include "simulation/simulation.h"
+#include <gtest/gtest.h>
+
 #include "wrackline/core/bytes.h"
 #include "wrackline/job/formats.h"
 
@@ -23,17 +23,27 @@ constexpr uint64_t kSeeds = 200;
 class ForwardingClient : public LogClient {
  public:
   ForwardingClient(std::unique_ptr<LogClient> inner, Log& log) : inner_(std::move(inner)), log_(log) {}
-  Status subscribe(const std::string& group, const std::vector<std::string>& topics) override { return inner_->subscribe(group, topics); }
+  Status subscribe(const std::string& group, const std::vector<std::string>& topics) override {
+    return inner_->subscribe(group, topics);
+  }
   void answer_revoke() override { inner_->answer_revoke(); }
-  void read_from(const TopicPartition& partition, int64_t offset, Isolation isolation) override { inner_->read_from(partition, offset, isolation); }
+  void read_from(const TopicPartition& partition, int64_t offset, Isolation isolation) override {
+    inner_->read_from(partition, offset, isolation);
+  }
   void stop_reading(const TopicPartition& partition) override { inner_->stop_reading(partition); }
   void pause(const TopicPartition& partition) override { inner_->pause(partition); }
   void resume(const TopicPartition& partition) override { inner_->resume(partition); }
-  void start_committed(const std::string& group, const std::vector<TopicPartition>& partitions) override { inner_->start_committed(group, partitions); }
+  void start_committed(const std::string& group, const std::vector<TopicPartition>& partitions) override {
+    inner_->start_committed(group, partitions);
+  }
   void start_init(const std::string& transactional_id) override { inner_->start_init(transactional_id); }
   Status begin() override { return inner_->begin(); }
-  Status append(const TopicPartition& partition, const Records& records) override { return inner_->append(partition, records); }
-  Status send_offsets(const std::string& group, const Offsets& offsets) override { return inner_->send_offsets(group, offsets); }
+  Status append(const TopicPartition& partition, const Records& records) override {
+    return inner_->append(partition, records);
+  }
+  Status send_offsets(const std::string& group, const Offsets& offsets) override {
+    return inner_->send_offsets(group, offsets);
+  }
   void start_commit() override { inner_->start_commit(); }
   void start_abort() override { inner_->start_abort(); }
   Event poll(int64_t max_records) override { return inner_->poll(max_records); }
@@ -47,7 +57,9 @@ class ForwardingClient : public LogClient {
 class ForwardingStore : public Store {
  public:
   explicit ForwardingStore(std::unique_ptr<Store> inner) : inner_(std::move(inner)) {}
-  void start_write(const std::string& name, std::vector<Block> blocks) override { inner_->start_write(name, std::move(blocks)); }
+  void start_write(const std::string& name, std::vector<Block> blocks) override {
+    inner_->start_write(name, std::move(blocks));
+  }
   std::optional<Status> poll_write() override { return inner_->poll_write(); }
   Status read(const std::string& name, const std::vector<std::string>& keys,
               const std::function<Status(std::string_view, std::string_view)>& f) override {
@@ -84,7 +96,8 @@ void expect_caught(const char* bug, SimulationOptions buggy) {
     const SimulationResult without = simulate({.seed = seed, .change_job = buggy.change_job});
     ASSERT_TRUE(without.failures.empty()) << "seed " << seed << " fails without the bug: " << without.failures.front();
     if (result.failures.empty()) continue;
-    std::printf("%s: caught by seed %llu: %s\n", bug, static_cast<unsigned long long>(seed), result.failures.front().substr(0, 160).c_str());
+    std::printf("%s: caught by seed %llu: %s\n", bug, static_cast<unsigned long long>(seed),
+                result.failures.front().substr(0, 160).c_str());
     return;
   }
   FAIL() << bug << " was not caught by " << kSeeds << " seeds";
@@ -102,13 +115,17 @@ TEST(PlantedBugsTest, StateThatWasNeverCommittedIsRestored) {
     Status read(const std::string& name, const std::vector<std::string>& keys,
                 const std::function<Status(std::string_view, std::string_view)>& f) override {
       if (!is_manifest(keys)) return inner_->read(name, keys, f);
-      return inner_->read(newest_, keys, [&](std::string_view key, std::string_view bytes) { return f(key, view(with_id(bytes, name))); });
+      return inner_->read(newest_, keys, [&](std::string_view key, std::string_view bytes) {
+        return f(key, view(with_id(bytes, name)));
+      });
     }
 
    private:
     std::string newest_;
   };
-  expect_caught("state before the commit", {.wrap_store = [](std::unique_ptr<Store> inner) { return std::make_unique<NewestFile>(std::move(inner)); }});
+  expect_caught("state before the commit", {.wrap_store = [](std::unique_ptr<Store> inner) {
+                  return std::make_unique<NewestFile>(std::move(inner));
+                }});
 }
 
 TEST(PlantedBugsTest, OffsetsAreCommittedBeforeTheOutputs) {
@@ -126,8 +143,9 @@ TEST(PlantedBugsTest, OffsetsAreCommittedBeforeTheOutputs) {
       return {};
     }
   };
-  expect_caught("offsets before outputs",
-                {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) { return std::make_unique<OffsetsFirst>(std::move(inner), log); }});
+  expect_caught("offsets before outputs", {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) {
+                  return std::make_unique<OffsetsFirst>(std::move(inner), log);
+                }});
 }
 
 TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
@@ -147,13 +165,15 @@ TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
     }
   };
   expect_caught("a decision not journaled",
-                {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) { return std::make_unique<NoDecisions>(std::move(inner), log); },
-                 .change_job = [](JobSpec& job) {
-                   job.idle_after = 20;
-                   job.idle_close = true;
-                   job.close_at_end = false;
-                   job.bounded = job.all_out_of_order = false;
-                 }});
+                {.wrap_client = [](std::unique_ptr<LogClient> inner,
+                                   Log& log) { return std::make_unique<NoDecisions>(std::move(inner), log); },
+                 .change_job =
+                     [](JobSpec& job) {
+                       job.idle_after = 20;
+                       job.idle_close = true;
+                       job.close_at_end = false;
+                       job.bounded = job.all_out_of_order = false;
+                     }});
 }
 
 TEST(PlantedBugsTest, ACheckpointIdIsUsedTwice) {
@@ -181,7 +201,9 @@ TEST(PlantedBugsTest, ACheckpointIdIsUsedTwice) {
    private:
     std::set<std::string> names_;
   };
-  expect_caught("a checkpoint id used twice", {.wrap_store = [](std::unique_ptr<Store> inner) { return std::make_unique<OneName>(std::move(inner)); }});
+  expect_caught("a checkpoint id used twice", {.wrap_store = [](std::unique_ptr<Store> inner) {
+                  return std::make_unique<OneName>(std::move(inner));
+                }});
 }
 
 TEST(PlantedBugsTest, OldBlocksAreDroppedBeforeTheNewCheckpointIsNamed) {
@@ -206,7 +228,9 @@ TEST(PlantedBugsTest, OldBlocksAreDroppedBeforeTheNewCheckpointIsNamed) {
    private:
     std::string needed_;
   };
-  expect_caught("old blocks dropped too early", {.wrap_store = [](std::unique_ptr<Store> inner) { return std::make_unique<DropsEarly>(std::move(inner)); }});
+  expect_caught("old blocks dropped too early", {.wrap_store = [](std::unique_ptr<Store> inner) {
+                  return std::make_unique<DropsEarly>(std::move(inner));
+                }});
 }
 
 TEST(PlantedBugsTest, WhatWasNotCommittedIsNotAborted) {
@@ -219,8 +243,9 @@ TEST(PlantedBugsTest, WhatWasNotCommittedIsNotAborted) {
       return log_.append(partition, records).status();
     }
   };
-  expect_caught("a forgotten abort",
-                {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) { return std::make_unique<NoTransaction>(std::move(inner), log); }});
+  expect_caught("a forgotten abort", {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) {
+                  return std::make_unique<NoTransaction>(std::move(inner), log);
+                }});
 }
 
 }  // namespace

@@ -5,14 +5,15 @@
 #include <utility>
 
 #include "simulation/check.h"
+
 #include "wrackline/job/worker.h"
 #include "wrackline/source/rows.h"
 
 namespace wrackline::simulation {
 namespace {
 
-constexpr int64_t kMostActions = 40'000;     // far more than any run needs
-constexpr int64_t kChaosActions = 3'000;     // then the rest of the input comes at once
+constexpr int64_t kMostActions = 40'000;  // far more than any run needs
+constexpr int64_t kChaosActions = 3'000;  // then the rest of the input comes at once
 constexpr const char* kTransactionalId = "job-sim-0-0";
 
 class Simulation {
@@ -46,7 +47,8 @@ class Simulation {
     open();
     int64_t actions = 0;
     while (result_.failures.empty() && !finished_) {
-      if (++actions > kMostActions) fail("the job does not come to its end: phase " + std::string(worker_ ? worker_->stats().phase : "none"));
+      if (++actions > kMostActions)
+        fail("the job does not come to its end: phase " + std::string(worker_ ? worker_->stats().phase : "none"));
       if (actions == kChaosActions) {
         while (sent_ < input_.order.size()) send();
       }
@@ -80,8 +82,10 @@ class Simulation {
     Result<std::shared_ptr<Log>> log = open_log("memory:", clock_);
     WL_CHECK(log.ok());
     broker_->log = std::move(log).value();
-    if (job_.bounded) rows_ = std::make_shared<RowsSource>(schema_of(job_));
-    else WL_CHECK(broker_->log->create_topic(job_.topic, job_.partitions).ok());
+    if (job_.bounded)
+      rows_ = std::make_shared<RowsSource>(schema_of(job_));
+    else
+      WL_CHECK(broker_->log->create_topic(job_.topic, job_.partitions).ok());
     if (job_.out_partitions != job_.partitions) WL_CHECK(broker_->log->create_topic("out", job_.out_partitions).ok());
     broker_->before_trim = [this](const TopicPartition& partition) { harvest(partition.partition); };
     broker_->wrap_client = options_.wrap_client;
@@ -126,7 +130,8 @@ class Simulation {
     if (long_sleeps_ && random_.chance(0.02)) by = random_.between(50'000, 200'000);
     clock_->advance(by);
     if (wall_jumps_ && random_.chance(0.03)) {
-      const Millis to = clock_->now() + random_.between(-3'600'000, job_.idle_after && job_.idle_close ? 100 : 3'600'000);
+      const Millis to =
+          clock_->now() + random_.between(-3'600'000, job_.idle_after && job_.idle_close ? 100 : 3'600'000);
       clock_->jump(to);
       trace_.note("wall clock jumps", {}, to);
     }
@@ -165,8 +170,10 @@ class Simulation {
   void send_rows(int64_t count) {
     for (int64_t i = 0; i < count && sent_ < input_.order.size(); ++i) {
       const InputRecord& record = input_.partitions[0][sent_++];
-      if (record.value) WL_CHECK(rows_->append(make_rows(rows_->schema(), record)).ok());
-      else rows_->append_tombstone();
+      if (record.value)
+        WL_CHECK(rows_->append(make_rows(rows_->schema(), record)).ok());
+      else
+        rows_->append_tombstone();
     }
     if (sent_ == input_.order.size()) rows_->close();
     trace_.note("send rows", {}, static_cast<int64_t>(sent_));
@@ -250,7 +257,8 @@ class Simulation {
     const auto rows = journal_.find(0);
     if (rows == journal_.end()) return false;
     return std::any_of(rows->second.begin(), rows->second.end(), [](const JournalRow& row) {
-      return std::any_of(row.decisions.begin(), row.decisions.end(), [](const Decision& d) { return d.kind == Decision::Kind::kEnded; });
+      return std::any_of(row.decisions.begin(), row.decisions.end(),
+                         [](const Decision& d) { return d.kind == Decision::Kind::kEnded; });
     });
   }
 

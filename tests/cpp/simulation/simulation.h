@@ -12,6 +12,7 @@
 #include "simulation/faulty_disk.h"
 #include "simulation/faulty_log.h"
 #include "simulation/job.h"
+
 #include "wrackline/core/ledger.h"
 
 namespace wrackline::simulation {
@@ -32,12 +33,12 @@ struct SimulationResult {
   int64_t records = 0;
   int64_t processes = 0;
   int64_t crashes = 0;
-  int64_t recoveries = 0;   // within a process
+  int64_t recoveries = 0;  // within a process
   int64_t checkpoints = 0;
   int64_t commits = 0;
   int64_t replayed = 0;
   int64_t decisions = 0;
-  StepCounts counts;        // of all steps and partitions, at the end
+  StepCounts counts;  // of all steps and partitions, at the end
 };
 
 SimulationResult simulate(const SimulationOptions& options);

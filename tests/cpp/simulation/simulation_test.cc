@@ -2,12 +2,12 @@
 // WRACKLINE_TRACE=1: every event of them on stderr.
 #include "simulation/simulation.h"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace wrackline::simulation {
 namespace {
@@ -39,15 +39,19 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     std::string text;
     for (const std::string& failure : result.failures) text += "\n  " + failure;
     ADD_FAILURE() << "seed " << seed << text << "\n  replay: WRACKLINE_FIRST_SEED=" << seed
-                  << " WRACKLINE_SEEDS=1 WRACKLINE_TRACE=1 test_simulation --gtest_filter=SimulationTest.EverySeedKeepsThePromises";
+                  << " WRACKLINE_SEEDS=1 WRACKLINE_TRACE=1 test_simulation "
+                     "--gtest_filter=SimulationTest.EverySeedKeepsThePromises";
     if (++failed >= 10) break;
   }
   const auto value = [](int64_t number) { return static_cast<long long>(number); };
-  std::printf("%lld seeds: %lld records, %lld events, %lld processes, %lld crashes, %lld recoveries, %lld checkpoints, %lld commits, %lld rows replayed, "
-              "%lld decisions\n",
-              value(seeds), value(all.records), value(all.events), value(all.processes), value(all.crashes), value(all.recoveries),
-              value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions));
-  StepCounts::for_each([&](const char* name, auto member) { std::printf("%s %lld  ", name, value(all.counts.*member)); });
+  std::printf(
+      "%lld seeds: %lld records, %lld events, %lld processes, %lld crashes, %lld recoveries, %lld checkpoints, %lld "
+      "commits, %lld rows replayed, "
+      "%lld decisions\n",
+      value(seeds), value(all.records), value(all.events), value(all.processes), value(all.crashes),
+      value(all.recoveries), value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions));
+  StepCounts::for_each(
+      [&](const char* name, auto member) { std::printf("%s %lld  ", name, value(all.counts.*member)); });
   std::printf("\n");
   // A simulation in which nothing happens shows nothing.
   if (seeds >= 100) {

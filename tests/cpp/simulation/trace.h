@@ -19,8 +19,8 @@ class EventTrace {
     mix(static_cast<uint64_t>(b));
     ++count_;
     if (to_ == nullptr) return;
-    std::fprintf(to_, "%8lld  %-22s %s  %lld %lld\n", static_cast<long long>(count_), std::string(what).c_str(), std::string(about).c_str(),
-                 static_cast<long long>(a), static_cast<long long>(b));
+    std::fprintf(to_, "%8lld  %-22s %s  %lld %lld\n", static_cast<long long>(count_), std::string(what).c_str(),
+                 std::string(about).c_str(), static_cast<long long>(a), static_cast<long long>(b));
   }
   uint64_t hash() const { return hash_; }
   int64_t count() const { return count_; }

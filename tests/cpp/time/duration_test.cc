@@ -1,8 +1,8 @@
 #include "wrackline/time/duration.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace wrackline {
 namespace {
@@ -42,8 +42,8 @@ TEST(Duration, RefusesCalendarWordsAndNamesCalendar) {
 }
 
 TEST(Duration, RefusesWhatIsNoDuration) {
-  for (const char* text : {"", "-", "5", "m", "5 m", "5m ", " 5m", "1.5h", "1,5h", "5M", "5min", "5us", "5ns", "1m1h", "1m1m",
-                           "--5m", "5m-3s", "+5m", "0x5m", "1h30"}) {
+  for (const char* text : {"",     "-",   "5",   "m",    "5 m",  "5m ",  " 5m",   "1.5h", "1,5h", "5M",
+                           "5min", "5us", "5ns", "1m1h", "1m1m", "--5m", "5m-3s", "+5m",  "0x5m", "1h30"}) {
     refused(text);
   }
 }

@@ -1,7 +1,5 @@
 #include "wrackline/time/time_stage.h"
 
-#include <gtest/gtest.h>
-
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -9,6 +7,8 @@
 #include <random>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/core/logging.h"
 #include "wrackline/core/step.h"
@@ -57,8 +57,10 @@ using Value = std::optional<int64_t>;
 ColumnPtr int64s(const std::vector<Value>& values, Type type = Type::kInt64) {
   auto column = std::make_shared<Column>(type);
   for (const Value& value : values) {
-    if (value) column->append_int64(*value);
-    else column->append_null();
+    if (value)
+      column->append_int64(*value);
+    else
+      column->append_null();
   }
   return column;
 }
@@ -148,7 +150,8 @@ TEST(TimeStage, FloatsOfSecondsKeepTheirFraction) {
   spec.unit = TimeUnit::kSeconds;
   TimeStage stage = make(spec, behind_by(0), schema);
   auto column = std::make_shared<Column>(Type::kFloat64);
-  for (const double value : {462.125, std::nan(""), 9.875, std::numeric_limits<double>::infinity(), 1e300}) column->append_float64(value);
+  for (const double value : {462.125, std::nan(""), 9.875, std::numeric_limits<double>::infinity(), 1e300})
+    column->append_float64(value);
   Batch batch = batch_of(schema, {column});
   EXPECT_EQ(apply(stage, batch).size(), 3U);
   EXPECT_EQ(times(batch), (std::vector<Millis>{462'125, 9'875}));
@@ -157,9 +160,10 @@ TEST(TimeStage, FloatsOfSecondsKeepTheirFraction) {
 TEST(TimeStage, StringsAreIsoAndOthersAreRefused) {
   const Schema schema({{.name = "ts", .type = Type::kString}});
   TimeStage stage = make(bounded(), behind_by(0), schema);
-  Batch batch = batch_of(schema, {strings({"1935-06-15T11:09:17.000999+05:30", "not a time", "1970-01-01T00:00:02Z", ""})});
+  Batch batch =
+      batch_of(schema, {strings({"1935-06-15T11:09:17.000999+05:30", "not a time", "1970-01-01T00:00:02Z", ""})});
   const std::vector<Refused> refused = apply(stage, batch);
-  EXPECT_EQ(times(batch), (std::vector<Millis>{-1'090'261'243'000 , 2'000}));
+  EXPECT_EQ(times(batch), (std::vector<Millis>{-1'090'261'243'000, 2'000}));
   ASSERT_EQ(refused.size(), 2U);
   EXPECT_EQ(refused[0].reason, reason::kTimestamp);
   EXPECT_NE(refused[0].message.find("not a time"), std::string::npos);
@@ -172,7 +176,8 @@ TEST(TimeStage, ATimestampColumnHoldsTheAcceptedMillisecondsAfterwards) {
   TimeStage stage = make(spec, behind_by(0), schema);
   Batch batch = batch_of(schema, {int64s({1'000, 17, std::bit_cast<int64_t>(17.5), std::nullopt}, Type::kTimestamp)});
   TimeForms forms;
-  for (const TimeForm form : {TimeForm::kMillis, TimeForm::kInteger, TimeForm::kFloat, TimeForm::kMillis}) forms.push_back(form);
+  for (const TimeForm form : {TimeForm::kMillis, TimeForm::kInteger, TimeForm::kFloat, TimeForm::kMillis})
+    forms.push_back(form);
   EXPECT_EQ(apply(stage, batch, {.forms = &forms}).size(), 1U);
   EXPECT_EQ(times(batch), (std::vector<Millis>{1'000, 17'000, 17'500}));
   ASSERT_EQ(batch.column(0).length(), 3);
@@ -195,7 +200,9 @@ TEST(TimeStage, BoundsAreNotBeforeIncludedAndNotAfterExcluded) {
   spec.not_after = 1'893'456'000'000;
   TimeStage stage = make(spec, behind_by(0), kInts);
   Batch batch;
-  EXPECT_EQ(feed(stage, {1'577'836'799'999, 1'893'456'000'000, 1, 1'577'836'800'000, -1, 1'893'455'999'999}, &batch).size(), 4U);
+  EXPECT_EQ(
+      feed(stage, {1'577'836'799'999, 1'893'456'000'000, 1, 1'577'836'800'000, -1, 1'893'455'999'999}, &batch).size(),
+      4U);
   EXPECT_EQ(times(batch), (std::vector<Millis>{1'577'836'800'000, 1'893'455'999'999}));
 }
 
@@ -217,7 +224,10 @@ TEST(TimeStage, NoEventTimeLiesOutsideTheYears1To9999WhateverTheBounds) {
   spec.not_after = kMaxDuration;
   TimeStage stage = make(spec, behind_by(0), kInts);
   Batch batch;
-  EXPECT_EQ(feed(stage, {kMinEventTime, kMinEventTime - 1, kEndEventTime - 1, kEndEventTime, INT64_MAX, INT64_MIN}, &batch).size(), 4U);
+  EXPECT_EQ(
+      feed(stage, {kMinEventTime, kMinEventTime - 1, kEndEventTime - 1, kEndEventTime, INT64_MAX, INT64_MIN}, &batch)
+          .size(),
+      4U);
   EXPECT_EQ(times(batch), (std::vector<Millis>{kMinEventTime, kEndEventTime - 1}));
 }
 
@@ -266,7 +276,9 @@ TEST(TimeStageAuto, TheFirstValueThatFitsDecides) {
   TimeStage stage = make(any_unit(), behind_by(0), kInts);
   Batch batch;
   const std::vector<Refused> refused =
-      feed(stage, {0, 1'683'751'732'017'152, 3'057'478'910'000, 946'684'800'000'000'000, -1, 946'684'800'000'000, 31'536'000}, &batch);
+      feed(stage,
+           {0, 1'683'751'732'017'152, 3'057'478'910'000, 946'684'800'000'000'000, -1, 946'684'800'000'000, 31'536'000},
+           &batch);
   set_log_hook({});
   EXPECT_EQ(times(batch), (std::vector<Millis>{1'683'751'732'017, 946'684'800'000}));
   ASSERT_EQ(refused.size(), 5U);
@@ -280,9 +292,16 @@ TEST(TimeStageAuto, TheFirstValueThatFitsDecides) {
 }
 
 TEST(TimeStageAuto, DefaultBoundsAre2000And2100) {
-  for (const auto& [value, fits] : std::vector<std::pair<int64_t, bool>>{
-           {946'684'799, false}, {946'684'800, true}, {4'102'444'799, true}, {4'102'444'800, false}, {10'000'000'000, false},
-           {946'684'800'000, true}, {946'684'799'999'999, false}, {20'000'000'000, false}, {-1, false}, {INT64_MAX, false}}) {
+  for (const auto& [value, fits] : std::vector<std::pair<int64_t, bool>>{{946'684'799, false},
+                                                                         {946'684'800, true},
+                                                                         {4'102'444'799, true},
+                                                                         {4'102'444'800, false},
+                                                                         {10'000'000'000, false},
+                                                                         {946'684'800'000, true},
+                                                                         {946'684'799'999'999, false},
+                                                                         {20'000'000'000, false},
+                                                                         {-1, false},
+                                                                         {INT64_MAX, false}}) {
     TimeStage stage = make(any_unit(), behind_by(0), kInts);
     EXPECT_EQ(feed(stage, {value}).empty(), fits) << value;
   }
@@ -391,18 +410,22 @@ TEST(Watermark, TheEndIsNeverStored) {
   EXPECT_FALSE(other.ended());
 }
 
-Batch punctuated(const std::vector<Value>& ts, const std::vector<Value>& wm, const std::vector<std::optional<bool>>& mark) {
+Batch punctuated(const std::vector<Value>& ts, const std::vector<Value>& wm,
+                 const std::vector<std::optional<bool>>& mark) {
   auto marks = std::make_shared<Column>(Type::kBool);
   for (const std::optional<bool>& value : mark) {
-    if (value) marks->append_bool(*value);
-    else marks->append_null();
+    if (value)
+      marks->append_bool(*value);
+    else
+      marks->append_null();
   }
   return batch_of(kPunctuated, {int64s(ts), int64s(wm), marks});
 }
 
 TEST(Watermark, PunctuatedTakesTheColumnAndIgnoresLowerValuesAndNulls) {
   TimeStage stage = make(bounded(), {.kind = WatermarkKind::kPunctuated, .column = "wm"}, kPunctuated);
-  Batch batch = punctuated({0, 25, 18, std::nullopt, 42, 60}, {0, 25, 18, 99, std::nullopt, 42}, {true, true, true, true, true, true});
+  Batch batch = punctuated({0, 25, 18, std::nullopt, 42, 60}, {0, 25, 18, 99, std::nullopt, 42},
+                           {true, true, true, true, true, true});
   EXPECT_EQ(apply(stage, batch).size(), 1U);  // its 99 moves nothing
   EXPECT_EQ(batch.moves, (std::vector<Move>{{1, 0}, {2, 25}, {5, 42}}));
 }
@@ -491,7 +514,8 @@ TEST(Idle, RefusedRecordsNeitherEndItNorRestartItsClock) {
 }
 
 TEST(Idle, CloseOfPunctuatedCountsFromItsWatermark) {
-  WatermarkSpec spec = {.kind = WatermarkKind::kPunctuated, .column = "wm", .idle_after = 100, .idle_advance = IdleAdvance::kClose};
+  WatermarkSpec spec = {
+      .kind = WatermarkKind::kPunctuated, .column = "wm", .idle_after = 100, .idle_advance = IdleAdvance::kClose};
   TimeStage stage = make(bounded(), spec, kPunctuated);
   stage.start(0);
   Batch batch = punctuated({500}, {30}, {true});
@@ -535,7 +559,8 @@ TEST(TimeStageMake, NamesTheColumnThatWasProbablyMeant) {
 }
 
 TEST(TimeStageMake, RefusesWhatCannotBe) {
-  const Schema schema({{.name = "ts", .type = Type::kInt64}, {.name = "b", .type = Type::kBool}, {.name = "s", .type = Type::kString}});
+  const Schema schema(
+      {{.name = "ts", .type = Type::kInt64}, {.name = "b", .type = Type::kBool}, {.name = "s", .type = Type::kString}});
   error(bounded("b"), behind_by(0), schema);
   error(bounded("_timestamp"), behind_by(0), schema);
   error(topic(), {}, schema);
@@ -545,7 +570,8 @@ TEST(TimeStageMake, RefusesWhatCannotBe) {
   error(bounded(), {.kind = WatermarkKind::kPunctuated, .column = "s"}, schema);
   error(bounded(), {.kind = WatermarkKind::kPunctuated, .column = "none"}, schema);
   error(bounded(), {.kind = WatermarkKind::kPunctuatedIf, .column = "ts"}, schema);
-  for (const Millis after : {Millis{0}, Millis{-1}, kMaxDuration + 1}) error(bounded(), idle(0, after, IdleAdvance::kHold), schema);
+  for (const Millis after : {Millis{0}, Millis{-1}, kMaxDuration + 1})
+    error(bounded(), idle(0, after, IdleAdvance::kHold), schema);
   TimeSpec spec = bounded();
   spec.not_before = 10;
   spec.not_after = 10;
@@ -608,9 +634,12 @@ TEST(TimeStageProperty, AnyCutGivesWhatOneRecordAtATimeGives) {
       for (int i = 0; i < count; ++i) {
         now += upto(20);
         logged.push_back(now);
-        if (clean && upto(200) != 0) values.emplace_back(std::min(std::max(now - upto(300), *spec.not_before), *spec.not_after - 1));
-        else if (upto(10) == 0) values.emplace_back(std::nullopt);
-        else values.emplace_back(now - 300 + upto(1'000));
+        if (clean && upto(200) != 0)
+          values.emplace_back(std::min(std::max(now - upto(300), *spec.not_before), *spec.not_after - 1));
+        else if (upto(10) == 0)
+          values.emplace_back(std::nullopt);
+        else
+          values.emplace_back(now - 300 + upto(1'000));
       }
       const Millis before = oracle.watermark;
       std::vector<Millis> accepted;

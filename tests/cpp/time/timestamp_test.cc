@@ -1,11 +1,11 @@
 #include "wrackline/time/timestamp.h"
 
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 #include <random>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace wrackline {
 namespace {
@@ -45,17 +45,47 @@ TEST(ParseIso, FloorsFractionsOfAMillisecondAlsoBefore1970) {
 }
 
 TEST(ParseIso, RefusesWhatIsNoTime) {
-  for (const char* text :
-       {"", "not a time", "2024-01-01T00:00:00.1234567890Z", "2024-01-01T00:00:60Z", "2024-01-01T24:00:00Z",
-        "0000-01-01T00:00:00Z", "2023-02-29T00:00:00Z", "1900-02-29T00:00:00Z", "2024-04-31T00:00:00Z",
-        "2024-00-10T00:00:00Z", "2024-13-10T00:00:00Z", "2024-01-00T00:00:00Z", "2024-01-32T00:00:00Z",
-        "2024-01-01T00:60:00Z", "2024-01-01T00:00:00.Z", "2024-01-01T00:00:00+24:00", "2024-01-01T00:00:00+05:60",
-        "2024-01-01T00:00:00ZZ", "2024-01-01T00:00:00 Z", " 2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z ",
-        "2024-1-01T00:00:00Z", "24-01-01T00:00:00Z", "2024/01/01T00:00:00Z", "2024-01-01X00:00:00Z",
-        "2024-01-01T", "2024-01-01T00", "2024-01-01T0:00:00Z", "2024-01-01T00:00:0Z", "+2024-01-01T00:00:00Z",
-        "-001-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "2024-01-01T00:00:00+", "2024-01-01T00:00:00+5",
-        "2024-01-01T00:00:00+05:", "2024-01-01T00:00:00+05:3", "20240101T000000Z", "1700000000", "2024-01-01Z",
-        "0001-01-01T00:00:00+05:30", "9999-12-31T23:59:59-08:00"}) {
+  for (const char* text : {"",
+                           "not a time",
+                           "2024-01-01T00:00:00.1234567890Z",
+                           "2024-01-01T00:00:60Z",
+                           "2024-01-01T24:00:00Z",
+                           "0000-01-01T00:00:00Z",
+                           "2023-02-29T00:00:00Z",
+                           "1900-02-29T00:00:00Z",
+                           "2024-04-31T00:00:00Z",
+                           "2024-00-10T00:00:00Z",
+                           "2024-13-10T00:00:00Z",
+                           "2024-01-00T00:00:00Z",
+                           "2024-01-32T00:00:00Z",
+                           "2024-01-01T00:60:00Z",
+                           "2024-01-01T00:00:00.Z",
+                           "2024-01-01T00:00:00+24:00",
+                           "2024-01-01T00:00:00+05:60",
+                           "2024-01-01T00:00:00ZZ",
+                           "2024-01-01T00:00:00 Z",
+                           " 2024-01-01T00:00:00Z",
+                           "2024-01-01T00:00:00Z ",
+                           "2024-1-01T00:00:00Z",
+                           "24-01-01T00:00:00Z",
+                           "2024/01/01T00:00:00Z",
+                           "2024-01-01X00:00:00Z",
+                           "2024-01-01T",
+                           "2024-01-01T00",
+                           "2024-01-01T0:00:00Z",
+                           "2024-01-01T00:00:0Z",
+                           "+2024-01-01T00:00:00Z",
+                           "-001-01-01T00:00:00Z",
+                           "10000-01-01T00:00:00Z",
+                           "2024-01-01T00:00:00+",
+                           "2024-01-01T00:00:00+5",
+                           "2024-01-01T00:00:00+05:",
+                           "2024-01-01T00:00:00+05:3",
+                           "20240101T000000Z",
+                           "1700000000",
+                           "2024-01-01Z",
+                           "0001-01-01T00:00:00+05:30",
+                           "9999-12-31T23:59:59-08:00"}) {
     EXPECT_EQ(parse_iso(text), std::nullopt) << text;
   }
   EXPECT_EQ(parse_iso(std::string_view("2024-01-01T00:00:00\0Z", 21)), std::nullopt);
@@ -92,7 +122,8 @@ TEST(Iso, FormatsInfinitiesAsWords) {
 TEST(Iso, RandomTimesReadBack) {
   std::mt19937_64 random(7);
   for (int i = 0; i < 100'000; ++i) {
-    const Millis t = kMinEventTime + static_cast<Millis>(random() % static_cast<uint64_t>(kEndEventTime - kMinEventTime));
+    const Millis t =
+        kMinEventTime + static_cast<Millis>(random() % static_cast<uint64_t>(kEndEventTime - kMinEventTime));
     ASSERT_EQ(parse_iso(format_iso(t)), t);
   }
 }
@@ -134,7 +165,8 @@ TEST(ToMillis, SecondsWithThreeDecimalsAreExact) {
 }
 
 TEST(Unit, NamesReadBackAndOthersAreRefused) {
-  for (const TimeUnit unit : {TimeUnit::kSeconds, TimeUnit::kMillis, TimeUnit::kMicros, TimeUnit::kNanos, TimeUnit::kAuto}) {
+  for (const TimeUnit unit :
+       {TimeUnit::kSeconds, TimeUnit::kMillis, TimeUnit::kMicros, TimeUnit::kNanos, TimeUnit::kAuto}) {
     EXPECT_EQ(*parse_unit(unit_name(unit)), unit);
   }
   EXPECT_FALSE(parse_unit("sec").ok());

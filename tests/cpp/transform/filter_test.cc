@@ -1,10 +1,9 @@
 #include "wrackline/transform/filter.h"
 
-#include <gtest/gtest.h>
-
 #include <limits>
 
 #include "step_harness.h"
+#include <gtest/gtest.h>
 
 namespace wrackline::testing {
 namespace {
@@ -51,7 +50,8 @@ TEST(FilterTest, NanEqualsItselfAndIsAboveEveryNumber) {
 }
 
 TEST(FilterTest, ComparesTextBoolsAndTimes) {
-  EXPECT_EQ(Indices({1, 2}), passing(Type::kString, {std::string("a"), std::string("b"), std::string("\xc3\xa4")}, Compare::kGreater, std::string("a")));
+  EXPECT_EQ(Indices({1, 2}), passing(Type::kString, {std::string("a"), std::string("b"), std::string("\xc3\xa4")},
+                                     Compare::kGreater, std::string("a")));
   EXPECT_EQ(Indices({0}), passing(Type::kBool, {true, false}, Compare::kEqual, true));
   EXPECT_EQ(Indices({1}), passing(Type::kTimestamp, {Timestamp{5}, Timestamp{6}}, Compare::kGreater, Timestamp{5}));
   EXPECT_EQ(Indices({1}), passing(Type::kTimestamp, {Timestamp{5}, Timestamp{6}}, Compare::kGreaterEqual, int64_t{6}));
@@ -73,7 +73,8 @@ TEST(FilterTest, MovesPassWithTheRowsTheyCameAfter) {
 }
 
 TEST(FilterTest, RefusesWhatDoesNotCompare) {
-  const auto schema = std::make_shared<const Schema>(std::vector<Field>{{"speed", Type::kFloat64, false}, {"name", Type::kString, true}});
+  const auto schema = std::make_shared<const Schema>(
+      std::vector<Field>{{"speed", Type::kFloat64, false}, {"name", Type::kString, true}});
   EXPECT_FALSE(make_filter_step("f", {"name", Compare::kEqual, int64_t{1}}, schema).ok());
   EXPECT_FALSE(make_filter_step("f", {"speed", Compare::kEqual, Scalar()}, schema).ok());
   const Status status = make_filter_step("f", {"sped", Compare::kEqual, 1.0}, schema).status();

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+#include <map>
+
 #include "step_harness.h"
 
 namespace wrackline::testing {
@@ -243,6 +247,70 @@ TEST(WindowTest, IntegerKeysOfAnyValueStayApart) {
   for (size_t i = 0; i < 5000; ++i) {
     EXPECT_TRUE(same(Scalar((static_cast<int64_t>(i) - 2500) * (kLargest / 5000)), w.out.main[i].row[0]));
     EXPECT_TRUE(same(Scalar(int64_t{2} * static_cast<int64_t>(i)), w.out.main[i].row[6]));
+  }
+}
+
+// Columns that cannot be null have loops of their own, alone and beside other aggregates.
+template <typename T>
+void check_required_column(Type type, const std::vector<T>& values, bool with_others) {
+  const auto input = std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kInt64, false}, {"v", type, false}});
+  WindowSpec spec = WindowSpec::hopping(20, 10);
+  spec.key_columns = {"k"};
+  spec.aggregates = {{"n", "count", ""}, {"sum", "sum", "v"}, {"low", "min", "v"}, {"high", "max", "v"}, {"mean", "mean", "v"}};
+  if (with_others) spec.aggregates.push_back({"last", "last", "v"});
+  auto step = make_window_step("w", spec, input).value();
+  BatchMaker maker(input);
+  std::map<int64_t, std::vector<T>> expected;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto key = static_cast<int64_t>(i * i % 7);
+    maker.add(static_cast<Millis>(i % 20), {key, values[i]});
+    expected[key].push_back(values[i]);
+  }
+  maker.move(20);  // fires [-10, 10) and [0, 20): the latter holds all
+  CollectingEmitter out;
+  push(*step, maker.take(), out);
+  size_t checked = 0;
+  for (const Output& output : out.main) {
+    if (!same(output.row[1], Scalar(Timestamp{0}))) continue;
+    const std::vector<T>& mine = expected.at(std::get<int64_t>(output.row[0]));
+    std::vector<T> numbers;
+    T sum{};
+    for (const T value : mine) {
+      sum += value;
+      if (value == value) numbers.push_back(value);
+    }
+    EXPECT_TRUE(same(Scalar(static_cast<int64_t>(mine.size())), output.row[5]));
+    if (sum == sum) {
+      EXPECT_TRUE(Scalar(sum) == output.row[6]);
+      EXPECT_DOUBLE_EQ(static_cast<double>(sum) / static_cast<double>(mine.size()), std::get<double>(output.row[9]));
+    } else {
+      EXPECT_TRUE(std::get<T>(output.row[6]) != std::get<T>(output.row[6])) << "NaN";
+    }
+    if (numbers.empty()) {
+      EXPECT_TRUE(std::get<T>(output.row[7]) != std::get<T>(output.row[7])) << "nothing but NaN";
+    } else {
+      EXPECT_TRUE(Scalar(*std::min_element(numbers.begin(), numbers.end())) == output.row[7]);
+      EXPECT_TRUE(Scalar(*std::max_element(numbers.begin(), numbers.end())) == output.row[8]);
+    }
+    ++checked;
+  }
+  EXPECT_EQ(expected.size(), checked);
+}
+
+TEST(WindowTest, RequiredColumnsGiveTheSameAnswers) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  std::vector<int64_t> integers;
+  std::vector<double> floats;
+  std::vector<double> with_nan;
+  for (int64_t i = 0; i < 1000; ++i) {
+    integers.push_back((i * 7919) % 2003 - 1000);
+    floats.push_back(static_cast<double>(integers.back()) / 4);
+    with_nan.push_back(i * i % 7 == 1 || i % 31 == 0 ? nan : floats.back());  // of one key all
+  }
+  for (const bool with_others : {false, true}) {
+    check_required_column(Type::kInt64, integers, with_others);
+    check_required_column(Type::kFloat64, floats, with_others);
+    check_required_column(Type::kFloat64, with_nan, with_others);
   }
 }
 

@@ -178,7 +178,7 @@ class Answer:
 def answer_of(place: Place, report: dict[str, Any]) -> Answer:
     last: dict[tuple[str, bytes | None], bytes | None] = {}
     revisions: Counter[tuple[str, bytes | None, int]] = Counter()
-    rows = set()
+    rows: set[tuple[str, bytes | None, bytes | None]] = set()
     others = {}
     with wl.Log(place.uri, read_only=True) as log:
         for topic in ("tumbling", "hopping"):

@@ -7,10 +7,11 @@ Prints one line of JSON when it ends in order: {"stats": ..., "ledger": ...}. An
 from __future__ import annotations
 
 import json
+import resource
 import sys
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import wrackline as wl
 
@@ -40,7 +41,7 @@ def build(settings: dict[str, Any]) -> wl.Job:
     kept = events.filter("v", ">=", 0.0)
     once = kept.dedup("id", within="20s", allowed_lateness="10s")
     keyed = once.key_by("k")
-    late_panes = "each" if settings.get("each") else "commit"
+    late_panes: Literal["each", "commit"] = "each" if settings.get("each") else "commit"
     tumbling = keyed.window(
         wl.tumbling(settings.get("window", "5s")),
         allowed_lateness=settings.get("allowed_lateness", "3s"),
@@ -60,6 +61,8 @@ def build(settings: dict[str, Any]) -> wl.Job:
 
 def main() -> int:
     settings = json.loads(sys.argv[1])
+    if "max_file_bytes" in settings:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (settings["max_file_bytes"], resource.RLIM_INFINITY))
 
     def progress(stats: wl.Stats) -> None:
         if settings.get("progress"):

@@ -24,7 +24,10 @@ uint32_t murmur2(std::string_view key) {
   switch (key.size() - at) {
     case 3: hash ^= byte(2) << 16; [[fallthrough]];
     case 2: hash ^= byte(1) << 8; [[fallthrough]];
-    case 1: hash ^= byte(0); hash *= kMultiplier; break;
+    case 1:
+      hash ^= byte(0);
+      hash *= kMultiplier;
+      break;
     default: break;
   }
   hash ^= hash >> 13;

@@ -18,7 +18,7 @@ import wrackline as wl
 
 ROWS = 10_000  # of an append
 FEED_SECONDS = 0.05  # between appends
-NAP_SECONDS = 1.5  # of the job, again and again
+NAP_SECONDS = 3.0  # of the job, again and again
 
 
 class Event(wl.Schema):
@@ -34,7 +34,7 @@ def resident_mib() -> float:
 
 
 def build(log: wl.Log, state_dir: str) -> wl.Job:
-    job = wl.Job("slow", log=log, state_dir=state_dir)
+    job = wl.Job("slow", log=log, state_dir=state_dir, commit_rows=100)
     events = job.read("events", Event, time="ts", out_of_orderness="1s")
     events.filter("v", ">=", 0).key_by("k").window(wl.tumbling("1s")).agg(n=wl.count(), last=wl.last("text")).write(
         "out"

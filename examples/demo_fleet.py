@@ -74,7 +74,8 @@ def _run(log: str, work: Path, kill_after: float | None = None) -> None:
     if sys.stdout.isatty():
         print()
     if killed:
-        say(f"  kill -9 after {time.monotonic() - began:.1f} s; the last seen of it: {line}")
+        last_seen = "" if sys.stdout.isatty() else f"; the last seen of it: {line}"
+        say(f"  kill -9, {time.monotonic() - began:.1f} s after its start{last_seen}")
     elif process.returncode != 0:
         raise tools.DemoError(f"the job ended with {process.returncode}:\n" + "\n".join(said))
 

@@ -152,7 +152,7 @@ def append(log: wl.Log, readings: Readings) -> None:
                     partition=partition,
                 )
         if sys.stdout.isatty():
-            print(f"\r  {min(begin + CHUNK, len(readings)):>9,} of {len(readings):,} readings", end="", flush=True)
+            print(f"  {min(begin + CHUNK, len(readings)):>9,} of {len(readings):,} readings ", end="\r", flush=True)
 
 
 def main() -> None:

@@ -40,15 +40,17 @@ def play(work: Path, rng: random.Random, readings: int, kills: int) -> None:
 
     counts = {name: int(count) for name, count in pl.read_parquet_metadata(truth).items() if count.isdigit()}
     began = time.monotonic()
-    for _ in range(kills):
-        _run(log, work, kill_after=rng.uniform(0.1, 0.5))
-    _run(log, work)
-    say(f"  done in {time.monotonic() - began:.1f} s with {kills} kills")
+    killed = 0
+    while killed < kills and _run(log, work, kill_after=rng.uniform(0.1, 0.5)):
+        killed += 1
+    if killed == kills:
+        _run(log, work)
+    say(f"  done in {time.monotonic() - began:.1f} s with {killed} kills")
     _judge(log, f"{work}/state", truth, counts)
 
 
-def _run(log: str, work: Path, kill_after: float | None = None) -> None:
-    """Shows the progress of one run; kills it when it has read that share of what there was to read."""
+def _run(log: str, work: Path, kill_after: float | None = None) -> bool:
+    """Shows the progress of one run; kills it when it has read that share of what there was to read, and says so."""
     began = time.monotonic()
     killed = False
     said: list[str] = []
@@ -78,6 +80,7 @@ def _run(log: str, work: Path, kill_after: float | None = None) -> None:
         say(f"  kill -9, {time.monotonic() - began:.1f} s after its start{last_seen}")
     elif process.returncode != 0:
         raise tools.DemoError(f"the job ended with {process.returncode}:\n" + "\n".join(said))
+    return killed
 
 
 def _judge(uri: str, state_dir: str, truth: Path, counts: dict[str, int]) -> None:

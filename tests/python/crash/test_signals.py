@@ -53,6 +53,7 @@ def test_a_signal_ends_the_job_in_order(place: Place, check: Check, number: sign
     check(place, ended.said)
 
 
+@pytest.mark.slow
 def test_a_signal_in_the_middle_of_the_input(tmp_path: Path) -> None:
     place = Place(tmp_path / "place", {"commit_rows": 20, "commit_interval": "5ms"})
     write_events(place.uri, make_events(30_000, seed=3))
@@ -70,6 +71,7 @@ def test_a_signal_in_the_middle_of_the_input(tmp_path: Path) -> None:
     assert_same(answer_of(place, ended.said), wanted)
 
 
+@pytest.mark.slow
 def test_a_stopped_process_goes_on(tmp_path: Path) -> None:
     place = Place(tmp_path / "place", {"commit_rows": 20, "commit_interval": "5ms", "checkpoint_interval": "20ms"})
     write_events(place.uri, make_events(12_000, seed=4))

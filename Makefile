@@ -34,7 +34,7 @@ quick: build install  ## tests that take seconds
 test: test-cpp test-python test-sanitized  ## everything
 
 test-cpp: build
-	ctest --preset release
+	WRACKLINE_SEEDS=2000 ctest --preset release
 
 test-python: install
 	$(VENV)/python -m pytest -q

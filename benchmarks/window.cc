@@ -1,6 +1,8 @@
 // Tumbling count, sum, min and max per string key from columns to result columns, against a bare loop that
 // puts the same rows into one flat table and does nothing else. Then what state takes in memory, and how long
 // a freeze of a million changed entries stops the input.
+#include "wrackline/window/window.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -10,9 +12,9 @@
 #include <vector>
 
 #include "pairs.h"
+
 #include "wrackline/core/hash.h"
 #include "wrackline/dedup/id_bucket.h"
-#include "wrackline/window/window.h"
 #include "wrackline/window/window_step.h"
 
 namespace {
@@ -25,7 +27,8 @@ constexpr uint64_t kKeys = 100'000;
 constexpr int64_t kRowsPerMs = 500;
 constexpr Millis kWindow = 2'000;  // a million rows
 
-const SchemaPtr kInput = std::make_shared<const Schema>(std::vector<Field>{{"key", Type::kString, false}, {"value", Type::kFloat64, false}});
+const SchemaPtr kInput =
+    std::make_shared<const Schema>(std::vector<Field>{{"key", Type::kString, false}, {"value", Type::kFloat64, false}});
 
 std::string key_text(uint64_t key) {
   char text[17];
@@ -102,7 +105,8 @@ class BareTable {
     const size_t mask = slots_.size() - 1;
     for (size_t i = 0; i < count; ++i) {
       if (i + kAhead < count) __builtin_prefetch(&slots_[hashes_[i + kAhead] & mask]);
-      const uint32_t id = find(bytes + offsets[i], static_cast<uint32_t>(offsets[i + 1] - offsets[i]), hashes_[i] & mask);
+      const uint32_t id =
+          find(bytes + offsets[i], static_cast<uint32_t>(offsets[i + 1] - offsets[i]), hashes_[i] & mask);
       const double value = values[i];
       ++counts_[id];
       sums_[id] += value;
@@ -148,7 +152,8 @@ void compare_speed(int pairs) {
   const std::vector<Batch> input = make_input();
   int64_t rows_out = 0;
   size_t keys = 0;
-  bench::compare("window", pairs, static_cast<double>(kRows),
+  bench::compare(
+      "window", pairs, static_cast<double>(kRows),
       [&] {
         const auto step = make_window_step("w", spec(), kInput).value();
         CountingEmitter out;
@@ -163,14 +168,15 @@ void compare_speed(int pairs) {
   // The last window does not fire.
   const int64_t expected = static_cast<int64_t>(keys) * (kRows / kRowsPerMs / kWindow - 1);
   if (rows_out < expected * 99 / 100 || rows_out > expected) {
-    std::fprintf(stderr, "window: %lld rows came out, not about %lld\n", static_cast<long long>(rows_out), static_cast<long long>(expected));
+    std::fprintf(stderr, "window: %lld rows came out, not about %lld\n", static_cast<long long>(rows_out),
+                 static_cast<long long>(expected));
     std::exit(1);
   }
 }
 
 void print_size(const char* name, double bound, double measured, const char* rest) {
-  std::printf("{\"name\": \"%s\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"bytes\": %.1f%s}\n", name, bound / measured,
-              bound / measured, bound / measured, measured, rest);
+  std::printf("{\"name\": \"%s\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"bytes\": %.1f%s}\n", name,
+              bound / measured, bound / measured, bound / measured, measured, rest);
   std::fflush(stdout);
 }
 
@@ -212,8 +218,9 @@ void measure_state(int pairs) {
     times.push_back(bench::seconds_of([&] { step->freeze(sink); }));
   }
   std::sort(times.begin(), times.end());
-  std::printf("{\"name\": \"freeze of 1 M changed entries\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"ms\": %.2f}\n",
-              0.050 / bench::median(times), 0.050 / times.back(), 0.050 / times.front(), bench::median(times) * 1000);
+  std::printf(
+      "{\"name\": \"freeze of 1 M changed entries\", \"ratio\": %.3f, \"low\": %.3f, \"high\": %.3f, \"ms\": %.2f}\n",
+      0.050 / bench::median(times), 0.050 / times.back(), 0.050 / times.front(), bench::median(times) * 1000);
 }
 
 void measure_dedup() {

@@ -23,15 +23,15 @@ struct KeyEntry {
     // only found by KeyNode::find.
     const std::string quoted = key + '"';
     const bool plain = key.find_first_of("\"\\") == std::string::npos;
-    if (!plain || quoted.size() > 16) long_form = plain ? quoted : std::string(1, '\0');
+    if (!plain || quoted.size() > 16) long_form_ = plain ? quoted : std::string(1, '\0');
     uint8_t bytes[16] = {};
     uint8_t masks[16] = {};
     const size_t size = std::min<size_t>(quoted.size(), 16);
     std::memcpy(bytes, quoted.data(), size);
     std::memset(masks, 0xff, size);
     for (int i = 0; i < 2; ++i) {
-      std::memcpy(&words[i], bytes + 8 * i, 8);
-      std::memcpy(&mask[i], masks + 8 * i, 8);
+      std::memcpy(&words_[i], bytes + 8 * i, 8);
+      std::memcpy(&mask_[i], masks + 8 * i, 8);
     }
   }
 
@@ -39,8 +39,8 @@ struct KeyEntry {
   // string there is this key, written without escapes.
   bool spelled_at(const uint8_t* open) const {
     const uint64_t differs =
-        ((json::load8(open + 1) ^ words[0]) & mask[0]) | ((json::load8(open + 9) ^ words[1]) & mask[1]);
-    return differs == 0 && *open == '"' && (long_form.empty() || goes_on(open));
+        ((json::load8(open + 1) ^ words_[0]) & mask_[0]) | ((json::load8(open + 9) ^ words_[1]) & mask_[1]);
+    return differs == 0 && *open == '"' && (long_form_.empty() || goes_on(open));
   }
 
   std::string key;
@@ -52,15 +52,15 @@ struct KeyEntry {
  private:
   bool goes_on(const uint8_t* open) const {
     // Byte by byte: the document may end before the key does. A difference ends it.
-    for (size_t i = 0; i < long_form.size(); ++i) {
-      if (open[1 + i] != static_cast<uint8_t>(long_form[i])) return false;
+    for (size_t i = 0; i < long_form_.size(); ++i) {
+      if (open[1 + i] != static_cast<uint8_t>(long_form_[i])) return false;
     }
     return true;
   }
 
-  uint64_t words[2] = {};
-  uint64_t mask[2] = {};
-  std::string long_form;  // keys that two words do not hold
+  uint64_t words_[2] = {};
+  uint64_t mask_[2] = {};
+  std::string long_form_;  // keys that two words do not hold
 };
 
 struct KeyNode {
@@ -74,9 +74,9 @@ struct KeyNode {
       }
       return nullptr;
     }
-    const auto at = std::lower_bound(by_name.begin(), by_name.end(), key,
+    const auto at = std::lower_bound(by_name_.begin(), by_name_.end(), key,
                                      [this](uint32_t i, std::string_view wanted) { return entries[i].key < wanted; });
-    return at != by_name.end() && entries[*at].key == key ? &entries[*at] : nullptr;
+    return at != by_name_.end() && entries[*at].key == key ? &entries[*at] : nullptr;
   }
 
   // The tree of a schema: names with dots are there twice, as a path and, in the outermost object, as
@@ -116,9 +116,9 @@ struct KeyNode {
   }
 
   void finish() {
-    by_name.resize(entries.size());
-    for (uint32_t i = 0; i < by_name.size(); ++i) by_name[i] = i;
-    std::sort(by_name.begin(), by_name.end(),
+    by_name_.resize(entries.size());
+    for (uint32_t i = 0; i < by_name_.size(); ++i) by_name_[i] = i;
+    std::sort(by_name_.begin(), by_name_.end(),
               [this](uint32_t a, uint32_t b) { return entries[a].key < entries[b].key; });
     for (uint32_t i = 0; i < entries.size(); ++i) {
       entries[i].next = i + 1;
@@ -126,7 +126,7 @@ struct KeyNode {
     }
   }
 
-  std::vector<uint32_t> by_name;
+  std::vector<uint32_t> by_name_;
 };
 
 }  // namespace wrackline

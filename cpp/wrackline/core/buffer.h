@@ -39,9 +39,9 @@ struct UninitialisedAllocator : std::allocator<T> {
   void construct(U* place) noexcept {
     ::new (static_cast<void*>(place)) U;
   }
-  template <typename U, typename... Args>
-  void construct(U* place, Args&&... args) {
-    ::new (static_cast<void*>(place)) U(std::forward<Args>(args)...);
+  template <typename U, typename From>
+  void construct(U* place, From&& value) {
+    ::new (static_cast<void*>(place)) U(static_cast<U>(std::forward<From>(value)));
   }
 };
 

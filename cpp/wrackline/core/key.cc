@@ -189,7 +189,7 @@ std::string KeyPacker::fingerprint() const {
   std::string text = "(";
   for (size_t part = 0; part < fields_.size(); ++part) {
     text += (part == 0 ? "" : ", ") + fields_[part].name + " " + std::string(type_name(fields_[part].type));
-    if (fields_[part].nullable) text += "?";
+    if (fields_[part].nullable) text += '?';
   }
   return text + (null_group_ ? ") null_key=group" : ")");
 }

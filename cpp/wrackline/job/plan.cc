@@ -413,7 +413,7 @@ std::string Plan::describe() const {
         text.append("(").append(aggregate.column).append(aggregate.wide ? ", wide)" : ")");
       }
     }
-    text += "\n";
+    text += '\n';
   }
   for (const SinkSpec& sink : sinks_) {
     text += "write " + sink.topic + " of";

@@ -455,7 +455,8 @@ Status Worker::enter_running() {
   }
   running_since_us_ = env_.clock->steady_us();
   last_commit_us_ = running_since_us_;
-  last_checkpoint_us_ = running_since_us_;
+  // What was replayed is not replayed again: a job that is killed often would replay more each time.
+  last_checkpoint_us_ = running_since_us_ - (stats_.rows_replayed > 0 ? options_.checkpoint_interval * 1000 : 0);
   phase_ = Phase::kRunning;
   return {};
 }

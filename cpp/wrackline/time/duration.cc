@@ -50,7 +50,7 @@ Result<Millis> parse_duration(std::string_view text) {
     if (unit < next_unit) return wrong(text, "units go from the largest to the smallest, each once");
     next_unit = unit + 1;
     Millis count = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + digits, count);
+    const auto [end, error] = std::from_chars(rest.begin(), rest.begin() + digits, count);
     if (error != std::errc() || count > (kMaxDuration - total) / kUnits[unit].length) {
       return wrong(text, "it is longer than 10^15 ms");
     }

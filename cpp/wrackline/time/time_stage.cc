@@ -416,8 +416,9 @@ std::string TimeStage::explain(Setting setting, const std::string& value) const 
     case Setting::kMaxFuture: return subject + " is refused by max_future";
     case Setting::kUnit:
       return subject + " is of another unit than the values before it (" + std::string(unit_name(*decided_)) + ")";
-    default: return subject;
+    default: break;
   }
+  return std::string(subject);
 }
 
 std::string TimeStage::first_records() const {

@@ -54,12 +54,8 @@ void append_initial(Buffer<uint8_t>& initial, PartKind kind) {
     case PartKind::kMinFloat:
     case PartKind::kMaxFloat: return append_initial(initial, std::numeric_limits<double>::quiet_NaN());
     case PartKind::kMoments: return append_initial(initial, Moments{});
-    case PartKind::kFirst:
-      append_initial(initial, kHighest);
-      return append_initial(initial, int64_t{0});
-    case PartKind::kLast:
-      append_initial(initial, kLowest);
-      return append_initial(initial, int64_t{0});
+    case PartKind::kFirst: append_initial(initial, kHighest); return append_initial(initial, int64_t{0});
+    case PartKind::kLast: append_initial(initial, kLowest); return append_initial(initial, int64_t{0});
     case PartKind::kFirstText: return append_initial(initial, kHighest);
     case PartKind::kLastText: return append_initial(initial, kLowest);
     default: return;
@@ -77,7 +73,8 @@ Result<Aggregates> Aggregates::make(const std::vector<AggregateSpec>& specs, con
 
 void Aggregates::find_fused() {
   const auto find = [&](PartKind kind, int column) {
-    const auto it = std::find_if(parts_.begin(), parts_.end(), [&](const Part& p) { return p.kind == kind && p.column == column; });
+    const auto it =
+        std::find_if(parts_.begin(), parts_.end(), [&](const Part& p) { return p.kind == kind && p.column == column; });
     return it == parts_.end() ? nullptr : &*it;
   };
   other_parts_ = parts_;
@@ -90,7 +87,8 @@ void Aggregates::find_fused() {
     if (rows == nullptr || low == nullptr || high == nullptr || part.nullable || part.type == Type::kBool) continue;
     fused_ = {part.column, is_float, rows->offset, part.offset, low->offset, high->offset};
     std::erase_if(other_parts_, [&](const Part& p) {
-      return p.kind == PartKind::kRows || (p.column == fused_.column && (p.kind == part.kind || p.kind == low->kind || p.kind == high->kind));
+      return p.kind == PartKind::kRows ||
+             (p.column == fused_.column && (p.kind == part.kind || p.kind == low->kind || p.kind == high->kind));
     });
     return;
   }
@@ -100,8 +98,12 @@ int Aggregates::part(PartKind kind, int column, const Field* field) {
   for (size_t i = 0; i < parts_.size(); ++i) {
     if (parts_[i].kind == kind && parts_[i].column == column) return static_cast<int>(i);
   }
-  Part part{kind, column, field ? field->type : Type::kInt64, field != nullptr && field->nullable,
-            static_cast<uint32_t>(initial_.size()), has_pool(kind) ? pool_count_++ : -1};
+  Part part{kind,
+            column,
+            field ? field->type : Type::kInt64,
+            field != nullptr && field->nullable,
+            static_cast<uint32_t>(initial_.size()),
+            has_pool(kind) ? pool_count_++ : -1};
   append_initial(initial_, kind);
   WL_CHECK(initial_.size() == part.offset + width_of(kind));
   parts_.push_back(part);
@@ -114,11 +116,12 @@ int Aggregates::count_part(int column, const Field* field) {
 }
 
 Status Aggregates::add(const AggregateSpec& spec, const Schema& input) {
-  static const std::vector<std::string> kFunctions = {"count", "sum", "mean",  "min",  "max",      "var",
-                                                      "std",   "first", "last", "n_unique", "collect"};
-  const auto known = std::find(kFunctions.begin(), kFunctions.end(), spec.function);
-  if (known == kFunctions.end()) {
-    return Status::invalid("'" + spec.name + "': no aggregate '" + spec.function + "'" + nearest_hint(spec.function, kFunctions));
+  static const std::vector<std::string> functions = {"count", "sum",   "mean", "min",      "max",    "var",
+                                                     "std",   "first", "last", "n_unique", "collect"};
+  const auto known = std::find(functions.begin(), functions.end(), spec.function);
+  if (known == functions.end()) {
+    return Status::invalid("'" + spec.name + "': no aggregate '" + spec.function + "'" +
+                           nearest_hint(spec.function, functions));
   }
   if (spec.wide && spec.function != "sum") return Status::invalid("'" + spec.name + "': wide is an option of sum");
   const Field* field = nullptr;
@@ -126,7 +129,8 @@ Status Aggregates::add(const AggregateSpec& spec, const Schema& input) {
   if (!spec.column.empty()) {
     column = input.index_of(spec.column);
     if (column < 0) {
-      return Status::invalid("'" + spec.name + "': no column '" + spec.column + "'" + nearest_hint(spec.column, input.names()));
+      return Status::invalid("'" + spec.name + "': no column '" + spec.column + "'" +
+                             nearest_hint(spec.column, input.names()));
     }
     field = &input.field(column);
   } else if (spec.function != "count") {
@@ -139,7 +143,8 @@ Status Aggregates::add(const AggregateSpec& spec, const Schema& input) {
   const std::string& function = spec.function;
   const bool arithmetic = function == "sum" || function == "mean" || function == "var" || function == "std";
   if (arithmetic && !is_number(field->type)) return refuse();
-  if (function != "count" && !arithmetic && (field->type == Type::kList || field->type == Type::kDecimal)) return refuse();
+  if (function != "count" && !arithmetic && (field->type == Type::kList || field->type == Type::kDecimal))
+    return refuse();
 
   const bool is_float = field != nullptr && field->type == Type::kFloat64;
   const bool text = field != nullptr && is_text(field->type);
@@ -179,8 +184,8 @@ Status Aggregates::add(const AggregateSpec& spec, const Schema& input) {
     result.nullable = true;
   } else {
     const bool first = function == "first";
-    const PartKind kind = text ? (first ? PartKind::kFirstText : PartKind::kLastText)
-                               : (first ? PartKind::kFirst : PartKind::kLast);
+    const PartKind kind =
+        text ? (first ? PartKind::kFirstText : PartKind::kLastText) : (first ? PartKind::kFirst : PartKind::kLast);
     output = {first ? Answer::kFirst : Answer::kLast, part(kind, column, field)};
     result.type = field->type;
     result.nullable = true;

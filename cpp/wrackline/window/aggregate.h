@@ -55,20 +55,29 @@ struct Pool {
 };
 
 enum class PartKind : uint8_t {
-  kRows, kNonNull,                          // int64
-  kSumInteger, kSumFloat,                   // 128-bit integer, DoubleDouble
-  kMinInteger, kMaxInteger, kMinFloat, kMaxFloat,
-  kMoments,                                 // Moments
-  kFirst, kLast,                            // event time, value
-  kMinText, kMaxText,                       // in a pool
-  kFirstText, kLastText,                    // event time; text in a pool
-  kCollect, kDistinct,                      // in a pool
+  kRows,
+  kNonNull,  // int64
+  kSumInteger,
+  kSumFloat,  // 128-bit integer, DoubleDouble
+  kMinInteger,
+  kMaxInteger,
+  kMinFloat,
+  kMaxFloat,
+  kMoments,  // Moments
+  kFirst,
+  kLast,  // event time, value
+  kMinText,
+  kMaxText,  // in a pool
+  kFirstText,
+  kLastText,  // event time; text in a pool
+  kCollect,
+  kDistinct,  // in a pool
 };
 
 // One shared piece of state: `kind` over `column`.
 struct Part {
   PartKind kind;
-  int column;       // -1: of the row
+  int column;  // -1: of the row
   Type type;
   bool nullable;
   uint32_t offset;  // in the cells
@@ -112,7 +121,20 @@ class Aggregates {
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  enum class Answer : uint8_t { kCount, kSum, kWideSum, kMean, kMin, kMax, kVar, kStd, kFirst, kLast, kDistinct, kCollect };
+  enum class Answer : uint8_t {
+    kCount,
+    kSum,
+    kWideSum,
+    kMean,
+    kMin,
+    kMax,
+    kVar,
+    kStd,
+    kFirst,
+    kLast,
+    kDistinct,
+    kCollect
+  };
   struct Output {
     Answer answer;
     int part = -1;    // the value

@@ -25,8 +25,10 @@ void append_words(Column& column, size_t count, F value) {
   static_assert(sizeof(T) == 8);
   if (column.null_count() != 0) {
     for (size_t i = 0; i < count; ++i) {
-      if constexpr (std::is_same_v<T, double>) column.append_float64(value(i));
-      else column.append_int64(value(i));
+      if constexpr (std::is_same_v<T, double>)
+        column.append_float64(value(i));
+      else
+        column.append_int64(value(i));
     }
     return;
   }
@@ -65,7 +67,8 @@ void append_list(const Collected& list, Column& column) {
       continue;
     }
     const int64_t begin = i == 0 ? 0 : list.values[i - 1];
-    items.append_string({reinterpret_cast<const char*>(list.text.data()) + begin, static_cast<size_t>(list.values[i] - begin)});
+    items.append_string(
+        {reinterpret_cast<const char*>(list.text.data()) + begin, static_cast<size_t>(list.values[i] - begin)});
   }
   column.append_list_end();
 }
@@ -82,13 +85,13 @@ const std::string* Aggregates::overflow(const uint8_t* cells) const {
   return nullptr;
 }
 
-void Aggregates::append_results(const KeyTable& table, const std::vector<Pool>& pools, const uint32_t* ids, size_t count,
-                                std::vector<Column>& columns) const {
+void Aggregates::append_results(const KeyTable& table, const std::vector<Pool>& pools, const uint32_t* ids,
+                                size_t count, std::vector<Column>& columns) const {
   for (size_t i = 0; i < outputs_.size(); ++i) append_one(outputs_[i], table, pools, ids, count, columns[i]);
 }
 
-void Aggregates::append_one(const Output& output, const KeyTable& table, const std::vector<Pool>& pools, const uint32_t* ids,
-                            size_t count, Column& column) const {
+void Aggregates::append_one(const Output& output, const KeyTable& table, const std::vector<Pool>& pools,
+                            const uint32_t* ids, size_t count, Column& column) const {
   const Part& part = parts_[static_cast<size_t>(output.part)];
   const Pool* pool = part.pool < 0 ? nullptr : &pools[static_cast<size_t>(part.pool)];
   const auto cell = [&](size_t i) { return table.cells(ids[i]) + part.offset; };
@@ -109,9 +112,12 @@ void Aggregates::append_one(const Output& output, const KeyTable& table, const s
     case Answer::kMean:
       for (size_t i = 0; i < count; ++i) {
         const int64_t n = filled(i);
-        if (n == 0) column.append_null();
-        else if (part.kind == PartKind::kSumFloat) column.append_float64(mean_of(load_cell<DoubleDouble>(cell(i)), n));
-        else column.append_float64(mean_of(load_cell<__int128>(cell(i)), n));
+        if (n == 0)
+          column.append_null();
+        else if (part.kind == PartKind::kSumFloat)
+          column.append_float64(mean_of(load_cell<DoubleDouble>(cell(i)), n));
+        else
+          column.append_float64(mean_of(load_cell<__int128>(cell(i)), n));
       }
       return;
     case Answer::kVar:
@@ -137,26 +143,32 @@ void Aggregates::append_one(const Output& output, const KeyTable& table, const s
           return append_words(column, count, [&](size_t i) { return load_cell<int64_t>(cell(i)); });
         }
         for (size_t i = 0; i < count; ++i) {
-          if (filled(i) == 0) column.append_null();
-          else append_word(column, load_cell<int64_t>(cell(i)));
+          if (filled(i) == 0)
+            column.append_null();
+          else
+            append_word(column, load_cell<int64_t>(cell(i)));
         }
         return;
       }
       for (size_t i = 0; i < count; ++i) {
-        if (load_cell<int64_t>(cell(i)) == 0) column.append_null();
-        else column.append_string(pool->texts[ids[i]]);
+        if (load_cell<int64_t>(cell(i)) == 0)
+          column.append_null();
+        else
+          column.append_string(pool->texts[ids[i]]);
       }
       return;
     case Answer::kFirst:
     case Answer::kLast:
       for (size_t i = 0; i < count; ++i) {
-        if (load_cell<Millis>(cell(i)) == (output.answer == Answer::kFirst ? kNoFirst : kNoLast)) column.append_null();
-        else if (pool != nullptr) column.append_string(pool->texts[ids[i]]);
-        else append_word(column, load_cell<int64_t>(cell(i) + 8));
+        if (load_cell<Millis>(cell(i)) == (output.answer == Answer::kFirst ? kNoFirst : kNoLast))
+          column.append_null();
+        else if (pool != nullptr)
+          column.append_string(pool->texts[ids[i]]);
+        else
+          append_word(column, load_cell<int64_t>(cell(i) + 8));
       }
       return;
-    case Answer::kDistinct:
-      return append_words(column, count, [&](size_t i) { return pool->sets[ids[i]].size(); });
+    case Answer::kDistinct: return append_words(column, count, [&](size_t i) { return pool->sets[ids[i]].size(); });
     case Answer::kCollect:
       for (size_t i = 0; i < count; ++i) append_list(pool->lists[ids[i]], column);
       return;

@@ -79,8 +79,10 @@ struct FusedFloats {
     store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
     store_cell(cells + sum, add(load_cell<DoubleDouble>(cells + sum), value));
     // Mostly neither; NaN, here or there, takes the long way.
-    if (!(value >= load_cell<double>(cells + low))) [[unlikely]] take_lower(cells + low, value);
-    if (!(value <= load_cell<double>(cells + high))) [[unlikely]] take_higher(cells + high, value);
+    if (!(value >= load_cell<double>(cells + low))) [[unlikely]]
+      take_lower(cells + low, value);
+    if (!(value <= load_cell<double>(cells + high))) [[unlikely]]
+      take_higher(cells + high, value);
   }
 };
 
@@ -105,8 +107,10 @@ void assign(std::string& text, std::string_view value, Pool& pool) {
 Hash128 distinct_value(Type type, int64_t word) {
   if (type == Type::kFloat64) {
     const auto value = std::bit_cast<double>(word);
-    if (std::isnan(value)) word = 0x7ff8000000000000;
-    else if (value == 0) word = 0;
+    if (std::isnan(value))
+      word = 0x7ff8000000000000;
+    else if (value == 0)
+      word = 0;
   }
   return {static_cast<uint64_t>(word), 0};
 }
@@ -127,9 +131,8 @@ void update_fixed(const Part& part, const Target& target, const Column& column) 
   uint8_t* const* cells = target.cells;
   switch (part.kind) {
     case PartKind::kNonNull:
-      each(target, column, [&](size_t i, uint32_t) {
-        change_cell<int64_t>(cells[i] + at, [](int64_t count) { return count + 1; });
-      });
+      each(target, column,
+           [&](size_t i, uint32_t) { change_cell<int64_t>(cells[i] + at, [](int64_t count) { return count + 1; }); });
       return;
     case PartKind::kSumInteger:
       each_integer(target, column, [&](size_t i, uint32_t, int64_t value) {
@@ -281,18 +284,24 @@ void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t
     const auto each_with = [&](const auto& put_value) {
       for (size_t i = 0; i < count; ++i) put_value(rows[i], cells[i]);
     };
-    if (fused_.is_float) each_with(FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
-    else each_with(FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+    if (fused_.is_float)
+      each_with(FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+    else
+      each_with(FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
   }
   for (const Part& part : other_parts_) {
     if (part.kind == PartKind::kRows) {
-      for (size_t i = 0; i < count; ++i) store_cell(cells[i] + part.offset, load_cell<int64_t>(cells[i] + part.offset) + 1);
+      for (size_t i = 0; i < count; ++i)
+        store_cell(cells[i] + part.offset, load_cell<int64_t>(cells[i] + part.offset) + 1);
       continue;
     }
     const Column& column = batch.column(part.column);
-    if (part.pool < 0) update_fixed(part, target, column);
-    else if (part.kind == PartKind::kDistinct || part.kind == PartKind::kCollect) update_objects(part, target, column, pools[static_cast<size_t>(part.pool)]);
-    else update_text(part, target, column, pools[static_cast<size_t>(part.pool)]);
+    if (part.pool < 0)
+      update_fixed(part, target, column);
+    else if (part.kind == PartKind::kDistinct || part.kind == PartKind::kCollect)
+      update_objects(part, target, column, pools[static_cast<size_t>(part.pool)]);
+    else
+      update_text(part, target, column, pools[static_cast<size_t>(part.pool)]);
   }
 }
 
@@ -307,9 +316,15 @@ void Aggregates::merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, c
       case PartKind::kRows:
       case PartKind::kNonNull: store_cell(cell, load_cell<int64_t>(cell) + load_cell<int64_t>(other)); continue;
       case PartKind::kSumInteger: store_cell(cell, load_cell<__int128>(cell) + load_cell<__int128>(other)); continue;
-      case PartKind::kSumFloat: store_cell(cell, wrackline::add(load_cell<DoubleDouble>(cell), load_cell<DoubleDouble>(other))); continue;
-      case PartKind::kMinInteger: store_cell(cell, std::min(load_cell<int64_t>(cell), load_cell<int64_t>(other))); continue;
-      case PartKind::kMaxInteger: store_cell(cell, std::max(load_cell<int64_t>(cell), load_cell<int64_t>(other))); continue;
+      case PartKind::kSumFloat:
+        store_cell(cell, wrackline::add(load_cell<DoubleDouble>(cell), load_cell<DoubleDouble>(other)));
+        continue;
+      case PartKind::kMinInteger:
+        store_cell(cell, std::min(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
+        continue;
+      case PartKind::kMaxInteger:
+        store_cell(cell, std::max(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
+        continue;
       case PartKind::kMinFloat: take_lower(cell, load_cell<double>(other)); continue;
       case PartKind::kMaxFloat: take_higher(cell, load_cell<double>(other)); continue;
       case PartKind::kMoments: {

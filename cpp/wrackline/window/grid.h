@@ -25,9 +25,7 @@ class Grid {
   Millis last_end(Millis start) const { return floor_div(start - offset_, slide_) * slide_ + offset_ + size_; }
   // The first end after `t`, the last at or before it. REQUIRES: t is finite.
   Millis next_end(Millis t) const { return previous_end(t) + slide_; }
-  Millis previous_end(Millis t) const {
-    return floor_div(t - offset_ - size_, slide_) * slide_ + offset_ + size_;
-  }
+  Millis previous_end(Millis t) const { return floor_div(t - offset_ - size_, slide_) * slide_ + offset_ + size_; }
   // The first end after `after` (which may be infinite) of a window with slice `start`; kPlusInfinity: none.
   Millis end_after(Millis start, Millis after) const {
     if (after == kPlusInfinity) return kPlusInfinity;

@@ -113,8 +113,10 @@ void KeyTable::place(uint32_t tag, uint32_t id) {
 }
 
 void KeyTable::index_last() {
-  if (slots_.empty() || size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
-  else place(tag_at(entry(count_ - 1)), count_ - 1);
+  if (slots_.empty() || size_t{count_} * 4 > (size_t{mask_} + 1) * 3)
+    grow_index();
+  else
+    place(tag_at(entry(count_ - 1)), count_ - 1);
 }
 
 TableKey KeyTable::table_key(uint32_t id) const {
@@ -152,8 +154,8 @@ void KeyTable::clear() {
 }
 
 int64_t KeyTable::allocated_bytes() const {
-  size_t bytes = slots_.capacity() * sizeof(uint32_t) + arena_.capacity() + dirty_.capacity() +
-                 chunks_.capacity() * sizeof(Chunk);
+  size_t bytes =
+      slots_.capacity() * sizeof(uint32_t) + arena_.capacity() + dirty_.capacity() + chunks_.capacity() * sizeof(Chunk);
   if (!chunks_.empty()) bytes += (first_chunk_rows_ + (chunks_.size() - 1) * kChunkRows) * stride_;
   return static_cast<int64_t>(bytes);
 }

@@ -115,9 +115,7 @@ class KeyTable {
   void each(const KeyPacker& keys, const uint32_t* rows, size_t count, F f);
 
   uint8_t* entry(uint32_t id) { return chunks_[id / kChunkRows].get() + size_t{id % kChunkRows} * stride_; }
-  const uint8_t* entry(uint32_t id) const {
-    return chunks_[id / kChunkRows].get() + size_t{id % kChunkRows} * stride_;
-  }
+  const uint8_t* entry(uint32_t id) const { return chunks_[id / kChunkRows].get() + size_t{id % kChunkRows} * stride_; }
   uint8_t* cells(uint32_t id) { return entry(id) + kKeyBytes; }
   const uint8_t* cells(uint32_t id) const { return entry(id) + kKeyBytes; }
   std::string_view key(uint32_t id) const { return key_at(entry(id)); }
@@ -196,10 +194,10 @@ class KeyTable {
   uint32_t count_ = 0;
   uint32_t first_chunk_rows_ = 0;  // what chunk 0 holds: it grows, so that small slices stay small
   std::vector<Chunk> chunks_;
-  Bytes dirty_;                    // one per chunk
+  Bytes dirty_;  // one per chunk
   Bytes arena_;
-  size_t arena_frozen_ = 0;        // bytes of it that the last freeze had
-  Buffer<uint32_t> slots_;         // hash bits above mask_, entry + 1 below; 0: free
+  size_t arena_frozen_ = 0;  // bytes of it that the last freeze had
+  Buffer<uint32_t> slots_;   // hash bits above mask_, entry + 1 below; 0: free
   uint32_t mask_ = 0;
 };
 
@@ -322,8 +320,7 @@ Status KeyTable::restore(ByteReader& in, Extra extra) {
       const bool is_new = id >= count_;
       if (is_new) append_entry();
       std::memcpy(entry(id), bytes.data() + row * stride_, stride_);
-      if (length_at(entry(id)) > kInlineBytes &&
-          arena_offset_at(entry(id)) + length_at(entry(id)) > arena_.size()) {
+      if (length_at(entry(id)) > kInlineBytes && arena_offset_at(entry(id)) + length_at(entry(id)) > arena_.size()) {
         return bad();
       }
       if (is_new) index_last();

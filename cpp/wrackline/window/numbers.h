@@ -16,7 +16,8 @@ struct DoubleDouble {
   static DoubleDouble of(int64_t value) {
     const auto high = static_cast<double>(value);
     // high may be 2^63, which is no int64.
-    return {high, static_cast<double>(static_cast<int64_t>(static_cast<__int128>(value) - static_cast<__int128>(high)))};
+    return {high,
+            static_cast<double>(static_cast<int64_t>(static_cast<__int128>(value) - static_cast<__int128>(high)))};
   }
   double value() const { return high + low; }
 };

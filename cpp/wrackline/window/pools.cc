@@ -12,7 +12,8 @@ void Collected::clear() {
 }
 
 int64_t Collected::allocated_bytes() const {
-  return static_cast<int64_t>(times.capacity() * sizeof(Millis) + values.capacity() * sizeof(int64_t) + text.capacity());
+  return static_cast<int64_t>(times.capacity() * sizeof(Millis) + values.capacity() * sizeof(int64_t) +
+                              text.capacity());
 }
 
 void DistinctSet::index_item(uint32_t item) {
@@ -105,7 +106,8 @@ Status Aggregates::read_pools(std::vector<Pool>& pools, uint32_t id, ByteReader&
       Collected& list = pool.lists[id];
       pool.bytes -= list.allocated_bytes();
       const size_t count = in.get<uint32_t>();
-      if (count > in.left() / (sizeof(Millis) + sizeof(int64_t))) return Status::corruption("window state: a list that does not fit");
+      if (count > in.left() / (sizeof(Millis) + sizeof(int64_t)))
+        return Status::corruption("window state: a list that does not fit");
       list.times.resize(count);
       list.values.resize(count);
       const std::string_view times = in.get_bytes(count * sizeof(Millis));

@@ -84,8 +84,10 @@ void ResultBuilder::append(const KeyTable& table, const std::vector<Pool>& pools
   append_keys(table, ids, count);
   aggregates_.append_results(table, pools, ids, count, aggregate_columns_);
   ends_.insert(ends_.end(), count, end);
-  if (revisions == nullptr) revisions_.insert(revisions_.end(), count, 0);
-  else revisions_.insert(revisions_.end(), revisions, revisions + count);
+  if (revisions == nullptr)
+    revisions_.insert(revisions_.end(), count, 0);
+  else
+    revisions_.insert(revisions_.end(), revisions, revisions + count);
   late_.insert(late_.end(), count, late ? 1 : 0);
   if (late) late_rows_ += static_cast<int64_t>(count);
   rows_ += static_cast<int64_t>(count);

@@ -11,7 +11,9 @@ namespace {
 constexpr uint32_t kMergePiece = 16 * 1024;  // entries merged at once
 constexpr size_t kLatePiece = 512;           // late panes made at once
 
-std::string window_text(Millis start, Millis end) { return "[" + std::to_string(start) + ", " + std::to_string(end) + ")"; }
+std::string window_text(Millis start, Millis end) {
+  return "[" + std::to_string(start) + ", " + std::to_string(end) + ")";
+}
 
 }  // namespace
 
@@ -26,8 +28,10 @@ void WindowStep::fire_piece(Emitter& out) {
   switch (firing_->stage) {
     case Stage::kFreeLate: {
       const auto it = late_windows_.begin();
-      if (it == late_windows_.end() || it->first > lost_at(firing_->target)) firing_->stage = Stage::kNextWindow;
-      else if (emit_due(it->first, it->second, out)) late_windows_.erase(it);
+      if (it == late_windows_.end() || it->first > lost_at(firing_->target))
+        firing_->stage = Stage::kNextWindow;
+      else if (emit_due(it->first, it->second, out))
+        late_windows_.erase(it);
       return;
     }
     case Stage::kNextWindow: return next_window();
@@ -158,7 +162,8 @@ void WindowStep::emit_panes(const Groups& groups, const uint32_t* ids, size_t co
   const auto append_up_to = [&](size_t stop) {
     while (first < stop) {
       const size_t size = std::min(stop - first, results_.room());
-      results_.append(groups.table, groups.pools, ids + first, size, end, revisions ? revisions + first : nullptr, late);
+      results_.append(groups.table, groups.pools, ids + first, size, end, revisions ? revisions + first : nullptr,
+                      late);
       counts_.rows_out += static_cast<int64_t>(size);
       first += size;
       if (results_.room() == 0) results_.flush(out);
@@ -173,9 +178,8 @@ void WindowStep::emit_panes(const Groups& groups, const uint32_t* ids, size_t co
       ++counts_.panes_dead;
       out.dead_pane(end - 1, reason::kOverflow,
                     "'" + *sum + "' does not fit int64: " + keys_.describe(groups.table.key(ids[i])) + ", window " +
-                        window_text(end - grid_.size(), end) + ", pane " + (late ? "late" : "on_time") +
-                        ", revision " + std::to_string(revisions ? revisions[i] : 0) +
-                        "; sum(..., wide=True) holds it");
+                        window_text(end - grid_.size(), end) + ", pane " + (late ? "late" : "on_time") + ", revision " +
+                        std::to_string(revisions ? revisions[i] : 0) + "; sum(..., wide=True) holds it");
     }
   }
   append_up_to(count);
@@ -212,7 +216,8 @@ void WindowStep::emit_late_panes(Millis end, LateWindow& window, const uint32_t*
     for (auto it = begin; it != slices_.end() && it->first < end; ++it) {
       const Groups& from = it->second->groups;
       const uint32_t id = from.table.find(key);
-      if (id != KeyTable::kNone) aggregates_.merge(late_merged_.table, late_merged_.pools, ids_[i], from.table, from.pools, id);
+      if (id != KeyTable::kNone)
+        aggregates_.merge(late_merged_.table, late_merged_.pools, ids_[i], from.table, from.pools, id);
     }
   }
   emit_panes(late_merged_, ids_.data(), count, end, revisions_.data(), true, out);

@@ -1,10 +1,9 @@
 // Checkpoints of a window step: a unit a slice, a unit a fired window with late records, and one for what
 // belongs to no window. docs/formats.md, "Window state".
-#include "wrackline/window/window_step.h"
-
 #include <charconv>
 
 #include "wrackline/window/late_cells.h"
+#include "wrackline/window/window_step.h"
 
 namespace wrackline {
 namespace {
@@ -41,7 +40,9 @@ void WindowStep::freeze(FreezeSink& sink) {
     ByteWriter out;
     out.put(kVersion);
     out.put(slice->unemitted);
-    const auto write_pools = [&](uint32_t id, ByteWriter& writer) { aggregates_.write_pools(groups.pools, id, writer); };
+    const auto write_pools = [&](uint32_t id, ByteWriter& writer) {
+      aggregates_.write_pools(groups.pools, id, writer);
+    };
     groups.table.freeze(whole, aggregates_.has_pools(), out, write_pools);
     slice->frozen = true;
     slice->count_changed = false;
@@ -80,11 +81,11 @@ Status WindowStep::restore(std::string_view unit, bool whole, std::string_view b
     slice->unemitted = in.get<int64_t>();
     slice->frozen = true;
     Groups& groups = slice->groups;
-    WL_RETURN_IF_ERROR(groups.table
-                           .restore(in, [&](uint32_t id, ByteReader& reader) {
-                             return aggregates_.read_pools(groups.pools, id, reader);
-                           })
-                           .with_context(what));
+    WL_RETURN_IF_ERROR(
+        groups.table
+            .restore(in,
+                     [&](uint32_t id, ByteReader& reader) { return aggregates_.read_pools(groups.pools, id, reader); })
+            .with_context(what));
   } else if (parse_unit(unit, 'l', time)) {
     LateWindow& window = late_windows_[time];
     if (whole) window = LateWindow();

@@ -52,9 +52,12 @@ void WindowStep::take(Batch batch) {
 }
 
 Status WindowStep::advance(Emitter& out) {
-  if (firing_) fire_piece(out);
-  else if (batch_) scan(out);
-  else commit_piece(out);
+  if (firing_)
+    fire_piece(out);
+  else if (batch_)
+    scan(out);
+  else
+    commit_piece(out);
   return {};
 }
 
@@ -237,9 +240,11 @@ bool WindowStep::has_key(const TableKey& key, Millis end) const {
 int64_t WindowStep::state_bytes() const {
   int64_t bytes = merged_.allocated_bytes() + late_merged_.allocated_bytes() + results_.allocated_bytes();
   if (spare_) bytes += spare_->groups.allocated_bytes();
-  for (const auto& [start, slice] : slices_) bytes += slice->groups.allocated_bytes() + static_cast<int64_t>(sizeof(Slice));
+  for (const auto& [start, slice] : slices_)
+    bytes += slice->groups.allocated_bytes() + static_cast<int64_t>(sizeof(Slice));
   for (const auto& [end, window] : late_windows_) {
-    bytes += window.keys.allocated_bytes() + static_cast<int64_t>(sizeof(LateWindow) + window.due.capacity() * sizeof(uint32_t));
+    bytes += window.keys.allocated_bytes() +
+             static_cast<int64_t>(sizeof(LateWindow) + window.due.capacity() * sizeof(uint32_t));
   }
   return bytes;
 }

@@ -76,11 +76,11 @@ class WindowStep final : public Step {
   struct Firing {
     Millis target = kMinusInfinity;  // where the move goes
     Stage stage = Stage::kFreeLate;
-    Millis done = kMinusInfinity;    // windows up to this end have fired
-    Slices::iterator from;           // slices before it have no window after `done`
-    Millis end = 0;                  // of the window that is being emitted
+    Millis done = kMinusInfinity;  // windows up to this end have fired
+    Slices::iterator from;         // slices before it have no window after `done`
+    Millis end = 0;                // of the window that is being emitted
     Slices::iterator merge_slice;
-    uint32_t next = 0;               // entry to merge or to emit
+    uint32_t next = 0;  // entry to merge or to emit
     const Groups* source = nullptr;
   };
 
@@ -126,7 +126,7 @@ class WindowStep final : public Step {
   Millis freed_end_ = kMinusInfinity;  // the largest end of a window that was freed
   Slices slices_;
   LateWindows late_windows_;
-  Millis boundary_ = kPlusInfinity;    // the first watermark at which something fires or is freed
+  Millis boundary_ = kPlusInfinity;  // the first watermark at which something fires or is freed
   bool freeze_whole_ = true;
 
   // The batch being worked on.

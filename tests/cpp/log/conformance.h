@@ -2,8 +2,6 @@
 // kind of log instantiates them. Topic names are of one test alone, so that a broker may be shared.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11,6 +9,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "wrackline/log/log.h"
 
@@ -130,7 +130,9 @@ class LogConformance : public ::testing::TestWithParam<LogKind> {
     for (Seen& seen : read_all(partition, isolation)) all.push_back(std::move(seen.value));
     return all;
   }
-  int64_t end(const TopicPartition& partition, Isolation isolation) { return log_->end_offset(partition, isolation).value(); }
+  int64_t end(const TopicPartition& partition, Isolation isolation) {
+    return log_->end_offset(partition, isolation).value();
+  }
 
   std::unique_ptr<LogUnderTest> under_test_;
   std::shared_ptr<Log> log_;

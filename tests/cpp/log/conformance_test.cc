@@ -1,6 +1,6 @@
-#include <algorithm>
-
 #include "log/conformance.h"
+
+#include <algorithm>
 
 namespace wrackline {
 namespace {

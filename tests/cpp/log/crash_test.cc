@@ -1,11 +1,10 @@
 // kill -9 of a process that writes a log, at instants it does not choose.
-#include <gtest/gtest.h>
-
 #include <random>
 
 #include "log/conformance.h"
 #include "log/process.h"
 #include "log/temporary_directory.h"
+#include <gtest/gtest.h>
 
 namespace wrackline {
 namespace {

@@ -44,7 +44,9 @@ int run(const std::string& directory) {
   (void)client->poll(1);
   say("ready");
 
-  const auto append = [&](int64_t first, int64_t count) { check(log->append({"t", 0}, numbered(first, count)).status()); };
+  const auto append = [&](int64_t first, int64_t count) {
+    check(log->append({"t", 0}, numbered(first, count)).status());
+  };
   const auto transaction = [&](int64_t number, int64_t count, bool commits) {
     check(client->begin());
     check(client->append({"t", 1}, numbered(number * 1000, count)));

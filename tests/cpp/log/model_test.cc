@@ -96,7 +96,9 @@ TEST_P(LogModel, RandomOperationsAgree) {
           ASSERT_EQ(base, log_->append({topic, p}, some(-1, p)).value());
           break;
         }
-        case 1: case 2: case 3:
+        case 1:
+        case 2:
+        case 3:
           if (open[who] < 0) {
             ASSERT_TRUE(client.begin().ok());
             open[who] = static_cast<int>(model.fates.size());
@@ -110,7 +112,8 @@ TEST_P(LogModel, RandomOperationsAgree) {
           sent[who][{topic, p}] = {below(1000), std::to_string(operation)};
           ASSERT_TRUE(client.send_offsets(group, {{{topic, p}, sent[who][{topic, p}]}}).ok());
           break;
-        case 5: case 6: {
+        case 5:
+        case 6: {
           if (open[who] < 0) break;
           const bool commits = below(3) != 0;
           commits ? commit(client) : abort(client);

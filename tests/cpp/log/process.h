@@ -2,12 +2,12 @@
 #pragma once
 
 #include <csignal>
+#include <cstdlib>
+#include <string>
+
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdlib>
-#include <string>
 
 namespace wrackline {
 

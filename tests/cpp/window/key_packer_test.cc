@@ -1,11 +1,10 @@
-#include "wrackline/core/key.h"
-
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <limits>
 
 #include "step_harness.h"
+#include <gtest/gtest.h>
+
+#include "wrackline/core/key.h"
 
 namespace wrackline::testing {
 namespace {
@@ -30,7 +29,9 @@ std::string key_of(const std::vector<std::string>& columns, bool null_group, con
   return packer.is_null(1) ? "(null)" : std::string(packer.key(1));
 }
 
-Row row(Scalar a, Scalar b, Scalar x, int64_t i = 0, Scalar on = true) { return {std::move(a), std::move(b), x, i, on}; }
+Row row(Scalar a, Scalar b, Scalar x, int64_t i = 0, Scalar on = true) {
+  return {std::move(a), std::move(b), x, i, on};
+}
 
 TEST(KeyPackerTest, AllNanAreOneKeyAndMinusZeroIsZero) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
@@ -47,7 +48,8 @@ TEST(KeyPackerTest, ANullPartMakesTheKeyNullUnlessNullsAreGrouped) {
   EXPECT_EQ("(null)", key_of({"a", "b"}, false, row(std::string("p"), {}, {})));
   EXPECT_NE("(null)", key_of({"a"}, true, row({}, {}, {})));
   EXPECT_NE(key_of({"a"}, true, row(std::string(""), {}, {})), key_of({"a"}, true, row({}, {}, {})));
-  EXPECT_NE(key_of({"a", "b"}, true, row({}, std::string("q"), {})), key_of({"a", "b"}, true, row(std::string("q"), {}, {})));
+  EXPECT_NE(key_of({"a", "b"}, true, row({}, std::string("q"), {})),
+            key_of({"a", "b"}, true, row(std::string("q"), {}, {})));
 }
 
 TEST(KeyPackerTest, PartsOfACompositeKeyDoNotRunIntoEachOther) {
@@ -76,7 +78,8 @@ TEST(KeyPackerTest, UnpackGivesThePartsBack) {
     for (size_t i = 0; i < rows.size(); ++i) {
       for (size_t part = 0; part < columns.size(); ++part) {
         const auto index = static_cast<size_t>(kSchema->index_of(columns[part]));
-        EXPECT_TRUE(same(rows[i][index], read(parts[part], static_cast<int64_t>(i)))) << columns[part] << " of row " << i;
+        EXPECT_TRUE(same(rows[i][index], read(parts[part], static_cast<int64_t>(i))))
+            << columns[part] << " of row " << i;
       }
     }
   }

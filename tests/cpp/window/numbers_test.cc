@@ -1,11 +1,10 @@
 #include "wrackline/window/numbers.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
 #include <vector>
 
 #include "window/window_oracle.h"
+#include <gtest/gtest.h>
 
 namespace wrackline::testing {
 namespace {
@@ -55,7 +54,8 @@ TEST(NumbersTest, RandomSumsInAnySlicesAreWithinTheBound) {
     }
     const double got = add(sum, slice).value();
     const auto right = static_cast<double>(exact);
-    EXPECT_LE(std::fabs(got - right), ulp(right) + static_cast<double>(values.size()) * 0x1p-100 * size) << "seed " << seed;
+    EXPECT_LE(std::fabs(got - right), ulp(right) + static_cast<double>(values.size()) * 0x1p-100 * size)
+        << "seed " << seed;
   }
 }
 
@@ -87,7 +87,8 @@ TEST(NumbersTest, MeanOfWideIntegerSumsIsExactToTheLastPlaces) {
   const __int128 sum = static_cast<__int128>(std::numeric_limits<int64_t>::max()) * 5 + 3;
   EXPECT_EQ(static_cast<double>(sum) / 4, mean_of(sum, 4));
   EXPECT_DOUBLE_EQ(-1.0 / 3, mean_of(__int128{-1}, 3));
-  EXPECT_EQ(static_cast<double>(std::numeric_limits<int64_t>::max()), DoubleDouble::of(std::numeric_limits<int64_t>::max()).value());
+  EXPECT_EQ(static_cast<double>(std::numeric_limits<int64_t>::max()),
+            DoubleDouble::of(std::numeric_limits<int64_t>::max()).value());
   EXPECT_EQ(-1.0, DoubleDouble::of(std::numeric_limits<int64_t>::max()).low) << "2^63 - 1 in full";
 }
 

@@ -7,8 +7,10 @@
 namespace wrackline::testing {
 namespace {
 
-const SchemaPtr kInput = std::make_shared<const Schema>(std::vector<Field>{
-    {"truck", Type::kString, false}, {"speed", Type::kFloat64, true}, {"count", Type::kInt64, false}, {"at", Type::kTimestamp, false}});
+const SchemaPtr kInput = std::make_shared<const Schema>(std::vector<Field>{{"truck", Type::kString, false},
+                                                                           {"speed", Type::kFloat64, true},
+                                                                           {"count", Type::kInt64, false},
+                                                                           {"at", Type::kTimestamp, false}});
 
 std::string error_of(const WindowSpec& spec) {
   const auto step = make_window_step("w", spec, kInput);
@@ -84,24 +86,32 @@ TEST(WindowBuildTest, RefusesTwoOutputColumnsOfOneName) {
 
 TEST(WindowBuildTest, OutputHasKeyWindowPaneAndAggregates) {
   WindowSpec spec = good();
-  spec.aggregates = {{"n", "count", ""},      {"total", "sum", "count"},     {"wide", "sum", "count", true},
-                     {"speed", "sum", "speed"}, {"mean", "mean", "count"},     {"first", "first", "at"},
+  spec.aggregates = {{"n", "count", ""},          {"total", "sum", "count"},         {"wide", "sum", "count", true},
+                     {"speed", "sum", "speed"},   {"mean", "mean", "count"},         {"first", "first", "at"},
                      {"all", "collect", "speed"}, {"distinct", "n_unique", "truck"}, {"low", "min", "truck"}};
   const SchemaPtr output = window_output_schema(spec, kInput).value();
-  const Schema expected(std::vector<Field>{{"truck", Type::kString, false}, {"window_start", Type::kTimestamp, false},
-                                           {"window_end", Type::kTimestamp, false}, {"revision", Type::kInt64, false},
-                                           {"pane", Type::kString, false}, {"n", Type::kInt64, false},
-                                           {"total", Type::kInt64, false}, {"wide", Type::kDecimal, false},
-                                           {"speed", Type::kFloat64, false}, {"mean", Type::kFloat64, true},
-                                           {"first", Type::kTimestamp, true}, {"all", Type::kList, false, Type::kFloat64},
-                                           {"distinct", Type::kInt64, false}, {"low", Type::kString, true}});
+  const Schema expected(std::vector<Field>{{"truck", Type::kString, false},
+                                           {"window_start", Type::kTimestamp, false},
+                                           {"window_end", Type::kTimestamp, false},
+                                           {"revision", Type::kInt64, false},
+                                           {"pane", Type::kString, false},
+                                           {"n", Type::kInt64, false},
+                                           {"total", Type::kInt64, false},
+                                           {"wide", Type::kDecimal, false},
+                                           {"speed", Type::kFloat64, false},
+                                           {"mean", Type::kFloat64, true},
+                                           {"first", Type::kTimestamp, true},
+                                           {"all", Type::kList, false, Type::kFloat64},
+                                           {"distinct", Type::kInt64, false},
+                                           {"low", Type::kString, true}});
   EXPECT_TRUE(expected == *output);
 }
 
 TEST(WindowBuildTest, LateRowsKeepOwnColumnsOfTheAddedNames) {
-  const Schema input(std::vector<Field>{{"k", Type::kString, false}, {"window_start", Type::kTimestamp, false}, {"reason", Type::kInt64, true}});
-  const std::vector<std::string> expected = {"k", "window_start_row", "reason_row", "late_by_ms", "watermark",
-                                             "window_start", "window_end", "reason", "step"};
+  const Schema input(std::vector<Field>{
+      {"k", Type::kString, false}, {"window_start", Type::kTimestamp, false}, {"reason", Type::kInt64, true}});
+  const std::vector<std::string> expected = {
+      "k", "window_start_row", "reason_row", "late_by_ms", "watermark", "window_start", "window_end", "reason", "step"};
   EXPECT_EQ(expected, late_schema(input)->names());
 }
 

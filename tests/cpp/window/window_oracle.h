@@ -75,8 +75,10 @@ class WindowOracle {
       window.records.push_back(record);
       if (watermark_ == kMinusInfinity || end > watermark_) continue;
       ++window.revisions;
-      if (spec_.emit_late_each) emit(end, *record.key, window, true);
-      else due_.insert({end, *record.key});
+      if (spec_.emit_late_each)
+        emit(end, *record.key, window, true);
+      else
+        due_.insert({end, *record.key});
     }
   }
 

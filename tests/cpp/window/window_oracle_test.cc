@@ -1,11 +1,10 @@
 // Random streams against the oracle: whatever the window, lateness, disorder, batch cuts, commits and restores.
 #include "window/window_oracle.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
 
 #include "step_harness.h"
+#include <gtest/gtest.h>
 
 namespace wrackline::testing {
 namespace {
@@ -52,12 +51,14 @@ Stream random_stream(std::mt19937_64& random) {
   spec.allowed_lateness = below(3) == 0 ? 0 : below(30);
   spec.emit_late_each = below(2) == 0;
   spec.late_windows_rows = below(2) == 0;
-  spec.aggregates = {{"rows", "count", ""},    {"n_count", "count", "n"}, {"n_sum", "sum", "n"},   {"n_wide", "sum", "n", true},
-                     {"n_mean", "mean", "n"},  {"n_min", "min", "n"},     {"n_max", "max", "n"},   {"x_sum", "sum", "x"},
-                     {"x_mean", "mean", "x"},  {"x_min", "min", "x"},     {"x_max", "max", "x"},   {"x_var", "var", "x"},
-                     {"x_std", "std", "x"},    {"s_min", "min", "s"},     {"s_max", "max", "s"},   {"s_first", "first", "s"},
-                     {"s_last", "last", "s"},  {"n_first", "first", "n"}, {"n_last", "last", "n"}, {"i_list", "collect", "i"},
-                     {"s_list", "collect", "s"}, {"n_unique", "n_unique", "n"}, {"s_unique", "n_unique", "s"}, {"x_unique", "n_unique", "x"},
+  spec.aggregates = {{"rows", "count", ""},         {"n_count", "count", "n"},     {"n_sum", "sum", "n"},
+                     {"n_wide", "sum", "n", true},  {"n_mean", "mean", "n"},       {"n_min", "min", "n"},
+                     {"n_max", "max", "n"},         {"x_sum", "sum", "x"},         {"x_mean", "mean", "x"},
+                     {"x_min", "min", "x"},         {"x_max", "max", "x"},         {"x_var", "var", "x"},
+                     {"x_std", "std", "x"},         {"s_min", "min", "s"},         {"s_max", "max", "s"},
+                     {"s_first", "first", "s"},     {"s_last", "last", "s"},       {"n_first", "first", "n"},
+                     {"n_last", "last", "n"},       {"i_list", "collect", "i"},    {"s_list", "collect", "s"},
+                     {"n_unique", "n_unique", "n"}, {"s_unique", "n_unique", "s"}, {"x_unique", "n_unique", "x"},
                      {"on_sum", "sum", "on"}};
   const Millis bound = below(15);
   const int64_t keys = 1 + below(6);
@@ -71,7 +72,9 @@ Stream random_stream(std::mt19937_64& random) {
     record.index = static_cast<size_t>(i);
     record.time = now - below(below(4) == 0 ? 40 : 1 + bound);
     const int64_t key = below(keys);
-    if (below(30) != 0) record.key = key % 2 ? "k" + std::to_string(key) : std::string("a key longer than sixteen bytes ") + std::to_string(key);
+    if (below(30) != 0)
+      record.key =
+          key % 2 ? "k" + std::to_string(key) : std::string("a key longer than sixteen bytes ") + std::to_string(key);
     if (below(4) != 0) record.n = below(40) == 0 ? (int64_t{1} << 61) - below(5) : below(21) - 10;
     if (below(4) != 0) {
       record.x = static_cast<double>(below(2001) - 1000) / 7.0 * (below(10) == 0 ? 1e12 : 1.0);
@@ -243,7 +246,8 @@ void check_pane(const OraclePane& pane, const Row& row) {
   EXPECT_SCALAR(Scalar(list + "]"), row[24]);
   EXPECT_SCALAR(Scalar(static_cast<int64_t>(std::set<int64_t>(n.begin(), n.end()).size())), row[26]);
   std::set<std::string> distinct;
-  for (const double value : x) distinct.insert(std::isnan(value) ? "nan" : std::to_string(std::bit_cast<int64_t>(value)));
+  for (const double value : x)
+    distinct.insert(std::isnan(value) ? "nan" : std::to_string(std::bit_cast<int64_t>(value)));
   EXPECT_SCALAR(Scalar(static_cast<int64_t>(distinct.size())), row[28]);
   EXPECT_SCALAR(Scalar(on), row[29]);
 }

@@ -1,20 +1,20 @@
 // Single behaviours of a window step, each worked out by hand.
 #include "wrackline/window/window.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <limits>
 #include <map>
 
 #include "step_harness.h"
+#include <gtest/gtest.h>
 
 namespace wrackline::testing {
 namespace {
 
 constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
 
-const SchemaPtr kInput = std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kString, true}, {"n", Type::kInt64, true}});
+const SchemaPtr kInput =
+    std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kString, true}, {"n", Type::kInt64, true}});
 
 struct Fixture {
   explicit Fixture(WindowSpec the_spec, SchemaPtr input = kInput) : spec(std::move(the_spec)), maker(std::move(input)) {
@@ -35,7 +35,8 @@ struct Fixture {
         if (const auto* x = std::get_if<std::string>(&s)) return *x;
         return std::string("null");
       };
-      result.push_back(text(o.row[0]) + " " + text(o.row[1]) + " r" + text(o.row[3]) + " " + text(o.row[4]) + " n=" + text(o.row[5]));
+      result.push_back(text(o.row[0]) + " " + text(o.row[1]) + " r" + text(o.row[3]) + " " + text(o.row[4]) +
+                       " n=" + text(o.row[5]));
     }
     return result;
   }
@@ -236,7 +237,8 @@ TEST(WindowTest, ManyKeysComeOutInBoundedBatches) {
 }
 
 TEST(WindowTest, IntegerKeysOfAnyValueStayApart) {
-  const auto input = std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kInt64, false}, {"n", Type::kInt64, true}});
+  const auto input =
+      std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kInt64, false}, {"n", Type::kInt64, true}});
   Fixture w(WindowSpec::tumbling(10), input);
   for (int64_t round = 0; round < 2; ++round) {
     for (int64_t i = 0; i < 5000; ++i) w.add(1, (i - 2500) * (kLargest / 5000), i);
@@ -256,7 +258,8 @@ void check_required_column(Type type, const std::vector<T>& values, bool with_ot
   const auto input = std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kInt64, false}, {"v", type, false}});
   WindowSpec spec = WindowSpec::hopping(20, 10);
   spec.key_columns = {"k"};
-  spec.aggregates = {{"n", "count", ""}, {"sum", "sum", "v"}, {"low", "min", "v"}, {"high", "max", "v"}, {"mean", "mean", "v"}};
+  spec.aggregates = {
+      {"n", "count", ""}, {"sum", "sum", "v"}, {"low", "min", "v"}, {"high", "max", "v"}, {"mean", "mean", "v"}};
   if (with_others) spec.aggregates.push_back({"last", "last", "v"});
   auto step = make_window_step("w", spec, input).value();
   BatchMaker maker(input);
@@ -389,7 +392,8 @@ TEST(WindowTest, RefusesStateThatIsNotItsOwn) {
 }
 
 TEST(WindowTest, StateOfAKeyInASliceStaysSmall) {
-  const auto input = std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kString, false}, {"x", Type::kFloat64, false}});
+  const auto input =
+      std::make_shared<const Schema>(std::vector<Field>{{"k", Type::kString, false}, {"x", Type::kFloat64, false}});
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.key_columns = {"k"};
   spec.aggregates = {{"n", "count", ""}, {"sum", "sum", "x"}, {"low", "min", "x"}, {"high", "max", "x"}};

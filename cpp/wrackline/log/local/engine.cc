@@ -26,7 +26,8 @@ std::string random_id() {
 
 Status check_topic_name(const std::string& name) {
   const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+           c == '-';
   };
   if (name.empty() || name.size() > kMaxName || name == "." || name == ".." ||
       !std::all_of(name.begin(), name.end(), allowed)) {
@@ -75,8 +76,9 @@ Status Engine::load() {
   for (Topic& topic : topics_) {
     for (int32_t number = 0; number < topic.info.partitions; ++number) {
       Partition& partition = topic.partitions[static_cast<size_t>(number)];
-      WL_RETURN_IF_ERROR(load_partition(*storage_, topic.number, number, partition)
-                             .with_context("partition " + std::to_string(number) + " of topic '" + topic.info.name + "'"));
+      WL_RETURN_IF_ERROR(
+          load_partition(*storage_, topic.number, number, partition)
+              .with_context("partition " + std::to_string(number) + " of topic '" + topic.info.name + "'"));
       for (const OpenTransaction& transaction : partition.open) {
         const auto producer = by_number.find(transaction.producer);
         if (producer == by_number.end()) return Status::corruption("an open transaction has no producer");
@@ -128,7 +130,8 @@ Result<PartitionRef> Engine::find_locked(const TopicPartition& partition) {
   WL_ASSIGN_OR_RETURN(Topic* const topic, find_topic(partition.topic));
   if (partition.partition < 0 || partition.partition >= topic->info.partitions) {
     return Status::not_found("topic '" + partition.topic + "' has partitions 0 to " +
-                             std::to_string(topic->info.partitions - 1) + ", no " + std::to_string(partition.partition));
+                             std::to_string(topic->info.partitions - 1) + ", no " +
+                             std::to_string(partition.partition));
   }
   return PartitionRef{topic, partition.partition};
 }
@@ -256,8 +259,8 @@ Status Engine::trim(const TopicPartition& partition, int64_t offset) {
   if (offset <= next.start) return {};
   if (offset > next.last_stable()) {
     return Status::not_found("cannot delete up to offset " + std::to_string(offset) + " of partition " +
-                             std::to_string(ref.number) + " of topic '" + partition.topic + "': its last stable offset is " +
-                             std::to_string(next.last_stable()));
+                             std::to_string(ref.number) + " of topic '" + partition.topic +
+                             "': its last stable offset is " + std::to_string(next.last_stable()));
   }
   const uint32_t topic = ref.topic->number;
   // Whole entries only: the one that `offset` lies in stays.
@@ -290,7 +293,8 @@ Result<Offsets> Engine::committed(const std::string& group) {
   }
   Offsets offsets;
   for (StoredOffset& one : stored) {
-    const auto topic = std::find_if(topics_.begin(), topics_.end(), [&](const Topic& t) { return t.number == one.topic; });
+    const auto topic =
+        std::find_if(topics_.begin(), topics_.end(), [&](const Topic& t) { return t.number == one.topic; });
     if (topic == topics_.end()) return Status::corruption("an offset of group '" + group + "' is of no topic");
     offsets[{topic->info.name, one.partition}] = std::move(one.committed);
   }

@@ -75,7 +75,8 @@ class Engine {
 
   Result<int64_t> append(const TopicPartition& partition, const Records& records);
   // `cut` may be null.
-  Result<ReadResult> read(PartitionRef partition, int64_t offset, ReadLimits limits, Isolation isolation, CutEntry* cut);
+  Result<ReadResult> read(PartitionRef partition, int64_t offset, ReadLimits limits, Isolation isolation,
+                          CutEntry* cut);
   Result<int64_t> start_offset(PartitionRef partition);
   Result<int64_t> end_offset(PartitionRef partition, Isolation isolation);
   Status trim(const TopicPartition& partition, int64_t offset);

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kMaxCutBytes = 1 << 20;  // a larger batch is fetched again for each part of it
 constexpr int kAttempts = 3;
-constexpr int64_t kMaxSkipped = 1024;      // aborted batches and markers passed in one read
+constexpr int64_t kMaxSkipped = 1024;  // aborted batches and markers passed in one read
 
 std::string_view as_view(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
@@ -24,7 +24,8 @@ Status out_of_range(PartitionRef ref, int64_t offset, int64_t start, int64_t end
 
 }  // namespace
 
-Result<ReadResult> Engine::read(PartitionRef ref, int64_t offset, ReadLimits limits, Isolation isolation, CutEntry* cut) {
+Result<ReadResult> Engine::read(PartitionRef ref, int64_t offset, ReadLimits limits, Isolation isolation,
+                                CutEntry* cut) {
   // A reading process looks for news only where its view ends. A file that the writing one has dropped
   // meanwhile looks like a damaged log until it has.
   Result<ReadResult> result = read_once(ref, offset, limits, isolation, cut, false);

@@ -25,7 +25,8 @@ void Engine::stage_marker(Stage& stage, PartitionRef ref, const Producer& produc
 
   const int64_t last = partition.end++;
   std::string key = entry_key(ref.topic->number, ref.number, last);
-  Bytes marker = encode_marker(commit ? EntryKind::kCommitMarker : EntryKind::kAbortMarker, producer.number, producer.epoch);
+  Bytes marker =
+      encode_marker(commit ? EntryKind::kCommitMarker : EntryKind::kAbortMarker, producer.number, producer.epoch);
   seal_entry(marker, key);
   stage.write.put(std::move(key), std::move(marker));
   if (commit) return;
@@ -116,10 +117,11 @@ Status Engine::send_offsets(const ProducerHandle& handle, const std::string& gro
         "the offset of partition " + std::to_string(partition.partition) + " of topic '" + partition.topic + "'";
     if (committed.offset < 0) return Status::invalid(where + " is negative");
     if (committed.metadata.size() > kMaxOffsetMetadata) {
-      return Status::invalid(where + " has " + std::to_string(committed.metadata.size()) + " bytes of metadata, more than " +
-                             std::to_string(kMaxOffsetMetadata));
+      return Status::invalid(where + " has " + std::to_string(committed.metadata.size()) +
+                             " bytes of metadata, more than " + std::to_string(kMaxOffsetMetadata));
     }
-    if (committed.metadata.find('\0') != std::string::npos) return Status::invalid(where + " has a zero byte in its metadata");
+    if (committed.metadata.find('\0') != std::string::npos)
+      return Status::invalid(where + " has a zero byte in its metadata");
   }
   auto ref = refs.begin();
   for (const auto& [partition, committed] : offsets) {

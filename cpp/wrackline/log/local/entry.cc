@@ -93,7 +93,8 @@ Result<Bytes> encode_records(const Records& records, uint64_t producer, uint32_t
   if (std::memchr(layout.key_null, 0, n) != nullptr) flags |= kHasKeys;
 
   const size_t size = sizeof(Head) + n * 12 + ((flags & kHasKeys) != 0 ? n * 5 : 0) +
-                      ((flags & kHasValueNulls) != 0 ? n : 0) + layout.keys.size() + headers.size() + layout.values.size();
+                      ((flags & kHasValueNulls) != 0 ? n : 0) + layout.keys.size() + headers.size() +
+                      layout.values.size();
   if (size > static_cast<size_t>(kMaxEntryBytes)) {
     return Status::invalid("an append of " + std::to_string(size) + " bytes is larger than " +
                            std::to_string(kMaxEntryBytes) + "; append in several parts");
@@ -155,7 +156,9 @@ bool Entry::lay_out(std::string_view bytes) {
     at += length;
     return begin;
   };
-  const auto text = [&](size_t length) { return std::string_view(reinterpret_cast<const char*>(take(length)), length); };
+  const auto text = [&](size_t length) {
+    return std::string_view(reinterpret_cast<const char*>(take(length)), length);
+  };
   layout_.timestamps = take(8 * n);
   layout_.value_ends = take(4 * n);
   if (nulls) layout_.value_null = take(n);

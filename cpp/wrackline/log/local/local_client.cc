@@ -141,7 +141,8 @@ class LocalClient final : public LogClient {
     Reading& reading = readings_[index];
     if (reading.paused) return {};
     const ReadLimits limits = {.records = max_records, .bytes = kMaxPolledBytes};
-    Result<ReadResult> result = engine_->read(reading.partition, reading.position, limits, reading.isolation, &reading.cut);
+    Result<ReadResult> result =
+        engine_->read(reading.partition, reading.position, limits, reading.isolation, &reading.cut);
     if (!result.ok()) {
       readings_.erase(readings_.begin() + static_cast<std::ptrdiff_t>(index));
       return event::Failed{result.status()};

@@ -47,9 +47,7 @@ class LocalLog final : public Log {
   Result<std::unique_ptr<LogClient>> client() override { return make_client(engine_, writable_); }
 
  private:
-  Status check_writable() const {
-    return writable_ ? Status() : Status::unavailable("the log was opened for reading");
-  }
+  Status check_writable() const { return writable_ ? Status() : Status::unavailable("the log was opened for reading"); }
 
   const std::shared_ptr<Engine> engine_;  // shared with its clients and other handles of the process
   const std::string uri_;

@@ -10,9 +10,7 @@ namespace {
 
 using Value = std::shared_ptr<const Bytes>;
 
-std::string_view as_view(const Bytes& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+std::string_view as_view(const Bytes& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 class MemoryStorage final : public Storage {
  public:
@@ -54,7 +52,8 @@ class MemoryCursor final : public Cursor {
   }
   void seek_floor(std::string_view key) override {
     std::shared_lock lock(storage_.mutex_);
-    auto found = key < std::string_view(upper_) ? storage_.values_.upper_bound(key) : storage_.values_.lower_bound(upper_);
+    auto found =
+        key < std::string_view(upper_) ? storage_.values_.upper_bound(key) : storage_.values_.lower_bound(upper_);
     if (found == storage_.values_.begin()) {
       value_ = nullptr;
       return;

@@ -335,7 +335,7 @@ Result<uint64_t> inspect_rocksdb(const std::string& path) {
   WL_RETURN_IF_ERROR(check_blob_files(*db, path));
   const uint64_t last = db->GetLatestSequenceNumber();
   RocksDbStorage storage(std::move(db));
-  WL_ASSIGN_OR_RETURN(const std::string id, load_id(storage));
+  WL_RETURN_IF_ERROR(load_id(storage).status());
   return last;
 }
 

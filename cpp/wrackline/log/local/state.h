@@ -54,8 +54,8 @@ struct OpenTransaction {
 struct Partition {
   int64_t start = 0;
   int64_t end = 0;
-  uint64_t aborts = 0;                // how many ranges were ever added
-  std::vector<OpenTransaction> open;  // at most one per producer
+  uint64_t aborts = 0;                                                               // how many ranges were ever added
+  std::vector<OpenTransaction> open;                                                 // at most one per producer
   std::shared_ptr<const AbortedRanges> aborted = std::make_shared<AbortedRanges>();  // shared with running reads
 
   int64_t last_stable() const;

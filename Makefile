@@ -38,7 +38,7 @@ test-cpp: build
 
 test-python: install
 	$(VENV)/python -m pytest -q
-	@if [[ -e tests/vectors/run.py ]]; then $(VENV)/python tests/vectors/run.py tests/vectors; fi
+	$(VENV)/python tests/vectors/run.py tests/vectors
 
 test-sanitized: deps
 	cmake --preset asan --log-level=WARNING

@@ -1,4 +1,8 @@
 // A job stepped by hand under a clock that stands still: what wrackline.testing is made of.
+#include <map>
+#include <utility>
+#include <vector>
+
 #include "bindings.h"
 #include "log.h"
 #include "plan.h"
@@ -11,6 +15,43 @@ namespace {
 
 constexpr Millis kNever = kMaxDuration;
 
+// What became of each record, in the order in which they were taken.
+class Traces final : public TraceSink {
+ public:
+  void trace(TraceRecord record) override {
+    places_[{record.partition, record.offset}] = records_.size();
+    records_.push_back(std::move(record));
+  }
+  void fate(int32_t partition, int64_t offset, Fate fate, std::string_view step) override {
+    const auto place = places_.find({partition, offset});
+    if (place == places_.end()) return;
+    records_[place->second].fate = fate;
+    records_[place->second].step = step;
+  }
+  py::list rows() const {
+    py::list rows;
+    const auto time = [](Millis t) { return t == kMinusInfinity ? py::object(py::none()) : py::object(py::int_(t)); };
+    for (const TraceRecord& record : records_) {
+      py::dict row;
+      row["partition"] = record.partition;
+      row["offset"] = record.offset;
+      row["event_time"] = time(record.event_time);
+      row["arrival"] = time(record.arrival);
+      row["watermark"] = time(record.watermark);
+      row["set_by_offset"] =
+          record.set_by_offset < 0 ? py::object(py::none()) : py::object(py::int_(record.set_by_offset));
+      row["fate"] = std::string(fate_name(record.fate));
+      row["step"] = record.step;
+      rows.append(row);
+    }
+    return rows;
+  }
+
+ private:
+  std::vector<TraceRecord> records_;
+  std::map<std::pair<int32_t, int64_t>, size_t> places_;
+};
+
 // Used by one thread.
 class Driver {
  public:
@@ -20,6 +61,7 @@ class Driver {
     env.clock = clock_;
     env.tap = tap_.get();
     env.failpoints = &failpoints_;
+    env.trace = &traces_;
     if (rows != nullptr) {
       env.rows = rows->get();
     } else {
@@ -90,12 +132,14 @@ class Driver {
   Millis watermark() const { return worker_->watermark(0); }
   py::dict ledger() const { return to_dict(worker_->ledger()); }
   py::dict stats() const { return to_dict(worker_->stats()); }
+  py::list trace() const { return traces_.rows(); }
 
  private:
   std::shared_ptr<ManualClock> clock_;
   std::shared_ptr<Tap> tap_;
   std::shared_ptr<Log> log_;
   Failpoints failpoints_;
+  Traces traces_;
   std::unique_ptr<Worker> worker_;
   bool done_ = false;
 };
@@ -118,7 +162,8 @@ void register_driver(py::module_& m) {
       .def_property_readonly("now", &Driver::now)
       .def_property_readonly("watermark", &Driver::watermark)
       .def("ledger", &Driver::ledger)
-      .def("stats", &Driver::stats);
+      .def("stats", &Driver::stats)
+      .def("trace", &Driver::trace);
 }
 
 }  // namespace wrackline::bindings

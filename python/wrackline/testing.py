@@ -131,6 +131,25 @@ class Driver:
         self._core.idle()
         self._note_watermark()
 
+    @property
+    def trace(self) -> list[dict[str, Any]]:
+        """What became of each record fed so far, in order, and which watermark judged it.
+
+        `partition`, `offset` (bounded rows: their number), `event_time`, `arrival` and `watermark` (before the record) in
+        milliseconds or None, `set_by_offset` (the record that had moved the watermark there), `fate` (accepted, filtered,
+        duplicate, late, dead_lettered, skipped) and the `step` that decided it.
+
+            >>> import wrackline as wl
+            >>> job = wl.Job("test")
+            >>> rows = job.read(wl.from_records([], schema={"k": str, "ts": int}), time="ts", out_of_orderness=0)
+            >>> counts = rows.key_by("k").window(wl.tumbling("10ms")).agg(n=wl.count())
+            >>> driver = Driver(job)
+            >>> driver.feed([{"k": "a", "ts": 12}, {"k": "a", "ts": 3}])
+            >>> [(row["offset"], row["fate"], row["watermark"], row["set_by_offset"]) for row in driver.trace]
+            [(0, 'accepted', None, None), (1, 'late', 12, 0)]
+        """
+        return self._core.trace()
+
     def end(self) -> None:
         """Ends a bounded input: the watermark becomes +infinity, every window comes out."""
         if self._rows is None:

@@ -1,4 +1,4 @@
-// JsonEncoder: rows to records, one JSON object per row, and record keys (design.md 9).
+// JsonEncoder: rows to records, one JSON object per row, and record keys (docs/formats.md).
 //
 //   bool true, false        int64 123             float64 shortest text that reads back equal, 3.0 not 3
 //   string "..."            bytes "base64"        timestamp 1700000000000 or "2023-11-14T22:13:20.000Z"

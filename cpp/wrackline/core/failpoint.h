@@ -1,5 +1,5 @@
 // Failpoints: the named instants of the commit protocol at which a test can kill, stall or fail it
-// (design.md 5). In production every hit is one load of a flag.
+// (docs/exactly_once.md). In production every hit is one load of a flag.
 #pragma once
 
 #include <array>

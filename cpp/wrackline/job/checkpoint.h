@@ -1,6 +1,6 @@
 // Checkpoints of one task: what changed is frozen at a seal (some ms), written in the background, and counts
 // once a commit has named it. A manifest lists every live unit with its blocks; what it does not list does
-// not exist (design.md 5).
+// not exist (docs/formats.md).
 //
 //   idle -> freeze() -> writing -> durable -> named() -> idle
 //                          |--------------> failed: changes go back to the next one

@@ -1,4 +1,4 @@
-// One commit (design.md 5): drain -> seal -> journal row -> offsets and metadata -> end of the transaction.
+// One commit (docs/exactly_once.md): drain -> seal -> journal row -> offsets and metadata -> end of the transaction.
 #include <algorithm>
 
 #include "wrackline/core/logging.h"

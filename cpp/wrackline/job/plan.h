@@ -105,7 +105,7 @@ class Plan {
   std::optional<std::vector<std::string>> result_key(StreamRef stream) const;
   // Every late stream: those of windows and dedups (job.late).
   std::vector<StreamRef> late_streams() const;
-  // Fails when a keyed step needs rows of other partitions (semantics.md 5, design.md 3): `partitions` is the
+  // Fails when a keyed step needs rows of other partitions (semantics.md 5): `partitions` is the
   // input's. Repartition topics come with a later version.
   Status check_partitions(int32_t partitions) const;
 

@@ -1,4 +1,4 @@
-// From nothing to the committed state: the one path of a first start and of every failure (design.md 5).
+// From nothing to the committed state: the one path of a first start and of every failure (docs/exactly_once.md).
 //
 //   start: topics, producer -> committed offsets and metadata -> claim -> restore the checkpoint they name ->
 //   read the journal up to the committed row -> replay, output suppressed -> check -> go on
@@ -47,11 +47,20 @@ Result<Progress> Worker::recover(const Status& cause) {
   return Progress::kWorked;
 }
 
+// The topic that the job reads. kNotFound says how to make it.
+Result<TopicInfo> Worker::input_topic() const {
+  const std::string& topic = plan_->source().topic;
+  Result<TopicInfo> info = env_.log->topic(topic);
+  if (info.status().code() != Code::kNotFound) return info;
+  return Status::not_found(info.status().message() + "; wl.Log('" + env_.log->uri() + "').create('" + topic +
+                           "') makes it");
+}
+
 Status Worker::start_throw_away() {
   sink_ = std::make_unique<TransactionSink>(*this, std::vector<TopicSink>());
   int32_t partitions = 1;
   if (!plan_->source().topic.empty()) {
-    WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(plan_->source().topic));
+    WL_ASSIGN_OR_RETURN(const TopicInfo info, input_topic());
     WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
     partitions = info.partitions;
     WL_ASSIGN_OR_RETURN(client_, env_.log->client());
@@ -73,7 +82,7 @@ Status Worker::start_throw_away() {
 Status Worker::start() {
   int32_t partitions = 1;
   if (!plan_->source().topic.empty()) {
-    WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(plan_->source().topic));
+    WL_ASSIGN_OR_RETURN(const TopicInfo info, input_topic());
     WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
     partitions = info.partitions;
   }
@@ -219,7 +228,6 @@ Status Worker::restore(TaskSlot& slot) {
                                 ". Give this job another name or state_dir, or " + kStartOver);
     }
   }
-  WL_RETURN_IF_ERROR(slot.checkpointer->remove_unneeded());
   if (!env_.rows && slot.had_commit) {
     WL_ASSIGN_OR_RETURN(const int64_t start, env_.log->start_offset(slot.input));
     WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadUncommitted));
@@ -399,7 +407,7 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
     return Status::fatal(
         "the replay of commit " + std::to_string(row.commit_seq) + " of " + where(slot.anchor) +
         " gave another answer than the run that committed it, first at step '" + step +
-        "\". The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " +
+        "'. The log, the state or the job is not what it was. replay=\"accept\" takes what the replay gave; " +
         kStartOver);
   }
   if (!same && last)
@@ -427,6 +435,10 @@ Status Worker::finish_replay(TaskSlot& slot) {
 }
 
 Status Worker::enter_running() {
+  // Only now that every task is well: a refused start leaves all files as they were.
+  for (auto& slot : tasks_) {
+    if (slot->checkpointer) WL_RETURN_IF_ERROR(slot->checkpointer->remove_unneeded());
+  }
   stats_.rows_total = 0;
   for (auto& slot : tasks_) {
     Task& task = *slot->task;

@@ -1,6 +1,6 @@
 // Worker: one thread's part of a job: one consumer, one transactional producer, its tasks, and the commit
-// protocol (design.md 5). step() does one bounded piece of work and never blocks, so that a thread can loop over
-// it in production and a seeded scheduler in tests.
+// protocol (docs/exactly_once.md). step() does one bounded piece of work and never blocks, so that a thread can loop
+// over it in production and a seeded scheduler in tests.
 //
 //   kStart -> kInit -> kAssign -> kFetchCommitted -> kClaim -> kRestore -> kReadJournal -> kReplay -> kRunning
 //                                                                                           |            |
@@ -123,6 +123,7 @@ class Worker {
   Result<Progress> on_event(Event event);
 
   // recovery.cc: from nothing to the committed state, one path for a first start and every failure.
+  Result<TopicInfo> input_topic() const;
   Status start();
   Status start_throw_away();
   Status make_slots(const Offsets& offsets);

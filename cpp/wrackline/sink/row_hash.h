@@ -1,5 +1,5 @@
 // A typed hash of each row put out. Their sum mod 2^64 does not depend on order across keys, and a replay
-// has to reach the committed one (design.md 5): promise 2, checked at every recovery.
+// has to reach the committed one (docs/exactly_once.md): promise 2, checked at every recovery.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// TopicSink: rows to the records of one topic, as design.md 9 has them.
+// TopicSink: rows to the records of one topic, as docs/formats.md has them.
 //
 //   result rows     value: JSON object of all columns; key: JSON array of key columns, window start, end;
 //                   partition: murmur2 of the JSON array of the key columns alone, so that a key's rows stay in order

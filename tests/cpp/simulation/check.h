@@ -1,4 +1,4 @@
-// Compares what lies in the log after a run with what the oracle says (design.md 1: promises 1 to 3).
+// Compares what lies in the log after a run with what the oracle says (promises 1 to 3 of the README).
 #pragma once
 
 #include <map>

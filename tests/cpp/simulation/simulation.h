@@ -1,4 +1,4 @@
-// The deterministic simulation (design.md 4): one worker, log, stores and clock in one thread, under a seeded
+// The deterministic simulation (docs/architecture.md): one worker, log, stores and clock in one thread, under a seeded
 // scheduler that stops, delays, fails and crashes whatever it can, and then lets the job run to its end. The same
 // seed is the same run, exactly.
 #pragma once

@@ -135,9 +135,9 @@ class Driver:
     def trace(self) -> list[dict[str, Any]]:
         """What became of each record fed so far, in order, and which watermark judged it.
 
-        `partition`, `offset` (bounded rows: their number), `event_time`, `arrival` and `watermark` (before the record) in
-        milliseconds or None, `set_by_offset` (the record that had moved the watermark there), `fate` (accepted, filtered,
-        duplicate, late, dead_lettered, skipped) and the `step` that decided it.
+        `partition`, `offset` (bounded rows: their number), `event_time`, `arrival` and `watermark` (before the record)
+        in milliseconds or None, `set_by_offset` (the record that had moved the watermark there), `fate` (accepted,
+        filtered, duplicate, late, dead_lettered, skipped) and the `step` that decided it.
 
             >>> import wrackline as wl
             >>> job = wl.Job("test")

@@ -27,7 +27,7 @@ class DedupStep final : public Step {
         ids_(std::move(ids)) {}
 
   void take(Batch batch) override {
-    watermark_ = std::max(watermark_, batch.watermark);
+    move_watermark(batch.watermark);
     counts_.in += batch.length;
     batch_ = std::move(batch);
   }
@@ -66,6 +66,11 @@ class DedupStep final : public Step {
   const bool wide_;
   const SchemaPtr late_schema_;
   KeyPacker ids_;
+
+  // +infinity is never stored (semantics.md 2): what was remembered still tells duplicates if the input is read on.
+  void move_watermark(Millis watermark) {
+    if (watermark != kPlusInfinity) watermark_ = std::max(watermark_, watermark);
+  }
 
   Millis watermark_ = kMinusInfinity;
   Millis freed_ = kMinusInfinity;  // a record at or before it may have lost the one it doubles
@@ -164,12 +169,12 @@ Status DedupStep::advance(Emitter& out) {
     fetch(begin, end);
     for (int64_t row = begin; row < end; ++row) {
       for (; move < moves.size() && moves[move].position <= row; ++move) {
-        watermark_ = std::max(watermark_, moves[move].watermark);
+        move_watermark(moves[move].watermark);
       }
       judge(row, out);
     }
   }
-  watermark_ = std::max(watermark_, batch_->watermark_after());
+  move_watermark(batch_->watermark_after());
   drop_past();
   const Batch batch = std::move(*batch_);
   batch_.reset();

@@ -127,6 +127,7 @@ Block Checkpointer::manifest_block(const CheckpointSeal& seal, const Units& unit
   writer.put(seal.commit_seq);
   writer.put(seal.offset);
   writer.put(seal.journal_offset);
+  writer.put(seal.input_hash);
   write_ledger(writer, seal.ledger);
   writer.put_string(seal.time_state);
   writer.put(static_cast<uint32_t>(seal.fingerprints.size()));
@@ -190,6 +191,7 @@ Status Checkpointer::parse_manifest(std::string_view bytes, CheckpointSeal& seal
   seal.commit_seq = reader.get<int64_t>();
   seal.offset = reader.get<int64_t>();
   seal.journal_offset = reader.get<int64_t>();
+  seal.input_hash = reader.get<uint64_t>();
   seal.ledger = read_ledger(reader);
   seal.time_state = reader.get_string();
   for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {

@@ -32,6 +32,7 @@ struct CheckpointSeal {
   int64_t commit_seq = 0;
   int64_t offset = 0;
   int64_t journal_offset = 0;  // the row of commit_seq + 1 lies here or behind
+  uint64_t input_hash = 0;     // of a bounded input's first rows
   Ledger ledger;
   std::string time_state;                                         // TimeStage::save
   std::vector<std::pair<std::string, std::string>> fingerprints;  // (step, what shapes its state)

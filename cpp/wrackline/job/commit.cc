@@ -16,7 +16,7 @@ constexpr int64_t kLateLineUs = 60'000'000;
 }  // namespace
 
 bool Worker::commit_due() const {
-  if (commit_requested_) return true;
+  if (commit_requested_ || resetting_) return true;
   if (options_.commit_rows > 0 && rows_since_commit_ >= options_.commit_rows) return true;
   const int64_t now = env_.clock->steady_us();
   if (now - last_commit_us_ < options_.commit_interval * 1000) return false;
@@ -28,7 +28,7 @@ bool Worker::commit_due() const {
 
 // Step 0: no more records; pending late panes come out.
 Result<Progress> Worker::drain() {
-  if (busy()) return advance_tasks();
+  if (busy()) return advance_and_append();
   if (!drained_) {
     drained_ = true;
     pause_inputs(true);
@@ -47,8 +47,8 @@ Result<Progress> Worker::drain() {
 // Step 1: offsets, watermarks, ledger and decisions are frozen together.
 Status Worker::seal() {
   const int64_t now = env_.clock->steady_us();
-  const bool freeze_now =
-      env_.tap == nullptr && (ending_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
+  const bool freeze_now = env_.tap == nullptr &&
+                          (ending_ || resetting_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
   for (auto& slot : tasks_) {
     slot->sealed = slot->task->seal();
     if (env_.tap != nullptr) continue;
@@ -72,7 +72,7 @@ Status Worker::freeze(TaskSlot& slot) {
   // Nothing new since the checkpoint that is named: it still says everything. At the end it must be of the last
   // commit, so that nothing is left to replay.
   const bool quiet = slot.sealed.offset == slot.committed_offset && slot.sealed.decisions.empty();
-  if (quiet && !slot.committed.checkpoint.empty() &&
+  if (quiet && !resetting_ && !slot.committed.checkpoint.empty() &&
       (ending_ ? slot.committed.commit_seq : slot.content_seq) <= slot.checkpoint_seq)
     return {};
   slot.frozen = true;
@@ -88,6 +88,7 @@ Status Worker::freeze(TaskSlot& slot) {
       .commit_seq = slot.sealed.commit_seq,
       .offset = slot.task->offset(),
       .journal_offset = slot.journal_at_freeze,
+      .input_hash = env_.rows ? slot.sealed.input_hash : 0,
       .ledger = slot.task->ledger(),
       .time_state = slot.task->save_time(),
   };
@@ -108,9 +109,13 @@ Status Worker::poll_checkpoints() {
 // Steps 2 and 3. The last commit of a run waits for its checkpoints, so that it can name them.
 Result<Progress> Worker::prepare_commit() {
   WL_RETURN_IF_ERROR(poll_checkpoints());
-  if (ending_) {
+  if (ending_ || resetting_) {
     for (auto& slot : tasks_) {
       if (slot->checkpointer && slot->checkpointer->writing()) return Progress::kIdle;
+      if (resetting_ && slot->frozen && slot->checkpointer->durable().empty()) {
+        return Status::unavailable(
+            "reset: the checkpoint without the old state could not be written; nothing has changed");
+      }
     }
   }
   offsets_.clear();
@@ -187,13 +192,16 @@ Status Worker::on_committed() {
     }
     slot->in_commit = slot->naming = slot->frozen = false;
     ++stats_.commits;
-    options_.reset_steps.clear();  // done; a recovery must not empty them again
     failures_ = 0;
   }
   last_commit_us_ = env_.clock->steady_us();
   say_late(last_commit_us_);
   rows_since_commit_ = 0;
   commit_requested_ = false;
+  if (resetting_) {  // every task's checkpoint is without the old state: a recovery must not empty it again
+    resetting_ = false;
+    options_.reset_steps.clear();
+  }
   phase_ = ending_ ? Phase::kDone : Phase::kRunning;
   pause_inputs(false);
   if (phase_ == Phase::kDone && client_) client_.reset();

@@ -40,6 +40,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   sink_.reset();
   client_.reset();
   retry_at_us_ = now + (failures_ == 1 ? 0 : backoff);
+  stats_.rows_taken -= rows_since_commit_;  // they are taken again
   rows_since_commit_ = 0;
   ending_ = false;
   inputs_paused_ = false;
@@ -213,6 +214,7 @@ Status Worker::restore(TaskSlot& slot) {
                              env_.log->uri() + ", " + where(slot.input) + "; " + kStartOver);
     }
     WL_RETURN_IF_ERROR(accept_changed_job(slot, &*seal));
+    if (env_.rows) WL_RETURN_IF_ERROR(check_rows(seal->offset, seal->input_hash));
     WL_RETURN_IF_ERROR(slot.checkpointer->restore(*seal, slot.task->steps(), options_.reset_steps));
     first = seal->offset;
     slot.task->set_offset(first);
@@ -247,6 +249,13 @@ Status Worker::restore(TaskSlot& slot) {
     slot.committed_offset = slot.task->offset();
   }
   return {};
+}
+
+// The bounded rows are those that an earlier run has begun to read.
+Status Worker::check_rows(int64_t read, uint64_t input_hash) const {
+  if (env_.rows->size() >= read && env_.rows->fingerprint(std::min(read, kFirstRecords)) == input_hash) return {};
+  return Status::invalid("job " + plan_->job() + ": these are not the rows that it has begun to read (" +
+                         std::to_string(read) + " of them); give it the same input, or " + kStartOver);
 }
 
 // A changed job: fitting state just goes on after an orderly end; with something to replay it is refused.
@@ -311,11 +320,7 @@ Result<Progress> Worker::read_journals() {
       client_->read_from(slot->input, slot->task->offset(), Isolation::kReadCommitted);
     if (env_.rows && !slot->rows.empty()) {
       const JournalRow& last = slot->rows.rbegin()->second;
-      if (env_.rows->size() < last.offset ||
-          env_.rows->fingerprint(std::min(last.offset, kFirstRecords)) != last.input_hash) {
-        return Status::invalid("job " + plan_->job() + ": these are not the rows that it has begun to read (" +
-                               std::to_string(last.offset) + " of them); give it the same input, or " + kStartOver);
-      }
+      WL_RETURN_IF_ERROR(check_rows(last.offset, last.input_hash));
     }
   }
   phase_ = Phase::kReplay;
@@ -359,7 +364,6 @@ Result<Progress> Worker::replay() {
       return Progress::kWorked;
     }
     if (slot->at_end) {  // no records between here and the boundary: markers, aborted ones
-      slot->at_end = false;
       slot->task->skip_to(boundary);
       return Progress::kWorked;
     }
@@ -436,14 +440,20 @@ Status Worker::finish_replay(TaskSlot& slot) {
 
 Status Worker::enter_running() {
   // Only now that every task is well: a refused start leaves all files as they were.
+  // The old state of a reset step goes once a checkpoint without it is named.
+  resetting_ = env_.tap == nullptr && !options_.reset_steps.empty();
   for (auto& slot : tasks_) {
-    if (slot->checkpointer) WL_RETURN_IF_ERROR(slot->checkpointer->remove_unneeded());
+    if (slot->checkpointer && !resetting_) WL_RETURN_IF_ERROR(slot->checkpointer->remove_unneeded());
   }
   stats_.rows_total = 0;
   for (auto& slot : tasks_) {
     Task& task = *slot->task;
     if (slot->committed_ledger.empty()) slot->committed_ledger = task.ledger();
     if (task.ended() && env_.rows && !options_.resume_append) {
+      if (inputs_ended_) {  // by this run's own last commit, whose answer was lost
+        phase_ = Phase::kDone;
+        return {};
+      }
       return Status::invalid(
           "job " + plan_->job() +
           ": this bounded input has been read to its end by an earlier run; resume=\"append\" goes on "
@@ -460,7 +470,12 @@ Status Worker::enter_running() {
       continue;
     }
     if (options_.until_now) {
-      WL_ASSIGN_OR_RETURN(slot->end_offset, env_.log->end_offset(slot->input, Isolation::kReadCommitted));
+      auto known = end_offsets_.find(slot->partition);
+      if (known == end_offsets_.end()) {
+        WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot->input, Isolation::kReadCommitted));
+        known = end_offsets_.emplace(slot->partition, end).first;
+      }
+      slot->end_offset = known->second;
       stats_.rows_total += slot->end_offset - task.offset();
     }
     client_->read_from(slot->input, task.offset(), Isolation::kReadCommitted);

@@ -73,7 +73,10 @@ class Task final : private Emitter {
   Millis watermark() const { return time_.watermark(); }
   Millis last_watermark() const { return time_.last_watermark(); }  // without the end
   bool ended() const { return ended_; }
-  void reopen() { ended_ = false; }  // an input that had ended goes on; W is what it was
+  void reopen() {  // an input that had ended goes on; W is what it was
+    ended_ = false;
+    time_.reopen();
+  }
   // Every record so far was refused: nothing of this partition may be committed yet (semantics.md 1).
   bool on_probation() const { return on_probation_; }
   bool has_decisions() const { return !decisions_.empty() && !on_probation_; }

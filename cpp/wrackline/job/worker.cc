@@ -59,7 +59,7 @@ Result<Progress> Worker::step_phase() {
 }
 
 Result<Progress> Worker::run() {
-  if (busy()) return advance_tasks();
+  if (busy()) return advance_and_append();
   WL_RETURN_IF_ERROR(poll_checkpoints());
   if (commit_due()) {
     phase_ = Phase::kDrain;
@@ -79,12 +79,8 @@ Result<Progress> Worker::run() {
     drained_ = false;
     return Progress::kWorked;
   }
-  // Backpressure: what could not be appended yet goes first, nothing is taken before.
-  if (sink_ && sink_->held_bytes() > kAppendBytes) {
-    WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
-    pause_inputs(!through);
-    if (!through) return on_event(client_->poll(0));
-  }
+  WL_ASSIGN_OR_RETURN(const bool appended, append_held());
+  if (!appended) return on_event(client_->poll(0));
 
   const int64_t limit = poll_limit();
   if (env_.rows != nullptr) {
@@ -198,7 +194,7 @@ Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
 // False: there are none now.
 bool Worker::take_rows(TaskSlot& slot, int64_t max_rows, Status& status) {
   const int64_t offset = slot.task->offset();
-  if (offset >= env_.rows->size() || slot.task->ended()) return false;
+  if (offset >= env_.rows->size() || (slot.task->ended() && phase_ == Phase::kRunning)) return false;
   bool tombstone = false;
   Batch rows = env_.rows->read(offset, max_rows, tombstone);
   const int64_t count = tombstone ? 1 : rows.length;
@@ -223,6 +219,20 @@ int64_t Worker::poll_limit() const {
 
 bool Worker::busy() const {
   return std::any_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->task && slot->task->busy(); });
+}
+
+// Backpressure: what could not be appended yet goes first; nothing is taken or fired before, so that a firing of any
+// size holds little. False: the log's queue is full.
+Result<bool> Worker::append_held() {
+  if (!sink_ || sink_->held_bytes() <= kAppendBytes) return true;
+  WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
+  if (phase_ == Phase::kRunning) pause_inputs(!through);
+  return through;
+}
+
+Result<Progress> Worker::advance_and_append() {
+  WL_ASSIGN_OR_RETURN(const bool appended, append_held());
+  return appended ? advance_tasks() : on_event(client_->poll(0));
 }
 
 Result<Progress> Worker::advance_tasks() {
@@ -268,10 +278,14 @@ bool Worker::input_finished() const {
 Status Worker::end_inputs() {
   const bool rows_ended =
       env_.rows != nullptr && env_.rows->closed() && tasks_.front()->task->offset() >= env_.rows->size();
-  const bool topic_closed = env_.rows == nullptr && options_.until_now && options_.close;
+  const bool topic_closed = env_.rows == nullptr && options_.until_now && options_.close &&
+                            std::all_of(tasks_.begin(), tasks_.end(), [](const auto& slot) {
+                              return slot->task->offset() >= slot->end_offset;  // rows= may end the run before
+                            });
   if (!rows_ended && !topic_closed) return {};
   if (rows_ended && options_.resume_append) return {};  // it may grow: windows stay open
   for (auto& slot : tasks_) WL_RETURN_IF_ERROR(slot->task->end(env_.clock->now()));
+  inputs_ended_ = true;
   return {};
 }
 

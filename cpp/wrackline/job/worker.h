@@ -129,6 +129,7 @@ class Worker {
   Status make_slots(const Offsets& offsets);
   Status claim();
   Status restore(TaskSlot& slot);
+  Status check_rows(int64_t read, uint64_t input_hash) const;
   Status accept_changed_job(const TaskSlot& slot, const CheckpointSeal* seal) const;
   Status on_journal(const event::Polled& polled);
   Result<Progress> read_journals();
@@ -144,6 +145,8 @@ class Worker {
   bool take_rows(TaskSlot& slot, int64_t max_rows, Status& status);
   Status check_idle();
   Result<Progress> advance_tasks();
+  Result<bool> append_held();
+  Result<Progress> advance_and_append();
   bool busy() const;
   bool input_finished() const;
   Status end_inputs();
@@ -182,8 +185,11 @@ class Worker {
   int64_t running_since_us_ = 0;
   int64_t first_failure_us_ = 0;  // of failures_; recoveries are bounded from here
   int64_t retry_at_us_ = 0;
-  int64_t failures_ = 0;     // recoveries in a row: without a commit or a good while between
-  bool fresh_done_ = false;  // options_.fresh holds for the first start, not for recoveries
+  int64_t failures_ = 0;                    // recoveries in a row: without a commit or a good while between
+  std::map<int32_t, int64_t> end_offsets_;  // until_now: fixed at the first start
+  bool inputs_ended_ = false;               // by this run
+  bool resetting_ = false;                  // reset_steps are emptied; the next commit names a checkpoint without them
+  bool fresh_done_ = false;                 // options_.fresh holds for the first start, not for recoveries
   int64_t late_warnings_said_ = 0;
   int64_t late_said_us_ = std::numeric_limits<int64_t>::min() / 2;
   size_t next_task_ = 0;  // where a round over tasks goes on

@@ -86,6 +86,7 @@ class TimeStage {
 
   // The input has ended: W is +infinity from here on. Never stored.
   void end() { ended_ = true; }
+  void reopen() { ended_ = false; }  // it is read on
   bool ended() const { return ended_; }
 
   Millis watermark() const { return ended_ ? kPlusInfinity : input_.watermark; }

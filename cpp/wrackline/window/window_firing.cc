@@ -125,7 +125,8 @@ void WindowStep::finish_firing() {
     slice->scan_group = 0;
     spare_ = std::move(slice);
   }
-  watermark_ = target;
+  // +infinity is never stored: the input may be read on (semantics.md 2).
+  if (target != kPlusInfinity) watermark_ = target;
   results_.move(lost);
   find_boundary();
 }

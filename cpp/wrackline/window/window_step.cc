@@ -37,7 +37,9 @@ Millis WindowStep::lost_at(Millis watermark) const {
 
 void WindowStep::take(Batch batch) {
   // A watermark that rose without a move is one.
-  if (batch.watermark > watermark_) batch.moves.insert(batch.moves.begin(), Move{0, batch.watermark});
+  if (batch.watermark > watermark_ && batch.watermark != kPlusInfinity) {
+    batch.moves.insert(batch.moves.begin(), Move{0, batch.watermark});
+  }
   keys_.pack(batch);
   row_ = 0;
   move_ = 0;

@@ -9,6 +9,66 @@
 namespace wrackline {
 namespace {
 
+// Passes everything on and notes the largest append of its clients.
+class MeasuringClient final : public LogClient {
+ public:
+  MeasuringClient(std::unique_ptr<LogClient> inner, int64_t* largest) : inner_(std::move(inner)), largest_(largest) {}
+  Status subscribe(const std::string& group, const std::vector<std::string>& topics) override {
+    return inner_->subscribe(group, topics);
+  }
+  void answer_revoke() override { inner_->answer_revoke(); }
+  void read_from(const TopicPartition& p, int64_t offset, Isolation isolation) override {
+    inner_->read_from(p, offset, isolation);
+  }
+  void stop_reading(const TopicPartition& p) override { inner_->stop_reading(p); }
+  void pause(const TopicPartition& p) override { inner_->pause(p); }
+  void resume(const TopicPartition& p) override { inner_->resume(p); }
+  void start_committed(const std::string& g, const std::vector<TopicPartition>& p) override {
+    inner_->start_committed(g, p);
+  }
+  void start_init(const std::string& id) override { inner_->start_init(id); }
+  Status begin() override { return inner_->begin(); }
+  Status append(const TopicPartition& p, const Records& records) override {
+    *largest_ = std::max(*largest_, static_cast<int64_t>(records.byte_size()));
+    return inner_->append(p, records);
+  }
+  Status send_offsets(const std::string& g, const Offsets& o) override { return inner_->send_offsets(g, o); }
+  void start_commit() override { inner_->start_commit(); }
+  void start_abort() override { inner_->start_abort(); }
+  Event poll(int64_t max_records) override { return inner_->poll(max_records); }
+  void wait(Millis timeout) override { inner_->wait(timeout); }
+
+ private:
+  std::unique_ptr<LogClient> inner_;
+  int64_t* largest_;
+};
+
+class MeasuringLog final : public Log {
+ public:
+  MeasuringLog(std::shared_ptr<Log> inner, int64_t* largest) : inner_(std::move(inner)), largest_(largest) {}
+  std::string id() const override { return inner_->id(); }
+  std::string uri() const override { return inner_->uri(); }
+  Status create_topic(const std::string& n, int32_t p) override { return inner_->create_topic(n, p); }
+  Result<std::vector<TopicInfo>> topics() override { return inner_->topics(); }
+  Result<TopicInfo> topic(const std::string& n) override { return inner_->topic(n); }
+  Result<int64_t> append(const TopicPartition& p, const Records& r) override { return inner_->append(p, r); }
+  Result<event::Polled> read(const TopicPartition& p, int64_t o, int64_t b, Isolation i) override {
+    return inner_->read(p, o, b, i);
+  }
+  Result<int64_t> start_offset(const TopicPartition& p) override { return inner_->start_offset(p); }
+  Result<int64_t> end_offset(const TopicPartition& p, Isolation i) override { return inner_->end_offset(p, i); }
+  Status trim(const TopicPartition& p, int64_t o) override { return inner_->trim(p, o); }
+  Result<Offsets> committed(const std::string& g) override { return inner_->committed(g); }
+  Result<std::unique_ptr<LogClient>> client() override {
+    WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, inner_->client());
+    return std::unique_ptr<LogClient>(std::make_unique<MeasuringClient>(std::move(inner), largest_));
+  }
+
+ private:
+  std::shared_ptr<Log> inner_;
+  int64_t* largest_;
+};
+
 struct WorkerTest : testing::Test {
   void SetUp() override {
     log = *open_log("memory:", clock);
@@ -120,6 +180,56 @@ TEST_F(WorkerTest, ChangedJobIsRefusedAfterACrashAndStartsAfterAnOrderlyEnd) {
   EXPECT_EQ(other_state.code(), Code::kInvalidArgument);
   EXPECT_NE(other_state.message().find("reset='window'"), std::string::npos) << other_state.message();
   EXPECT_TRUE(run(reading_plan(20), {.reset_steps = {"window"}}).ok());
+}
+
+TEST_F(WorkerTest, ClosedTopicMayBeReadOn) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3)});
+  ASSERT_TRUE(run(reading_plan(), {.until_now = true, .close = true}).ok());
+  append_all(*log, "readings",
+             {reading("a", "m", 1, 4), reading("c", "m", 4, 5), reading("d", "m", 8, 12), reading("e", "m", 1, 25)});
+  ASSERT_TRUE(run(reading_plan()).ok());
+  const auto ledger = *read_ledger(*log, "meters");
+  EXPECT_EQ(ledger.at(0)[1].counts, (StepCounts{.in = 6, .out = 5, .duplicate = 1}));
+  // [0, 10) was freed by the close, so "c" is late; [10, 20) is not.
+  EXPECT_EQ(ledger.at(0)[2].counts, (StepCounts{.in = 5, .out = 3, .late = 1, .held = 1, .panes = 2, .rows_out = 2}));
+}
+
+TEST_F(WorkerTest, CloseWaitsForTheEndThatRowsDidNotReach) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3), reading("c", "m", 4, 5)});
+  ASSERT_TRUE(run(reading_plan(), {.close = true, .max_rows = 1}).ok());
+  EXPECT_TRUE(values_of(*log, "results").empty());
+  ASSERT_TRUE(run(reading_plan(), {.close = true}).ok());
+  ASSERT_EQ(values_of(*log, "results").size(), 1);
+  EXPECT_NE(values_of(*log, "results")[0].find(R"("n":3)"), std::string::npos);
+}
+
+TEST_F(WorkerTest, CrashRightAfterAResetGoesOnWithTheNewStep) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3)});
+  ASSERT_TRUE(run(reading_plan()).ok());
+  append_all(*log, "readings", {reading("c", "m", 4, 5), reading("d", "m", 4, 6), reading("e", "m", 4, 7)});
+  failpoints.arm(Failpoint::kCommitted, 3, [](Failpoint) { return Status::crashed("test"); });
+  JobOptions reset{.commit_rows = 1};
+  reset.reset_steps = {"window"};
+  ASSERT_EQ(run(reading_plan(20), reset).code(), Code::kCrashed);
+  const Status again = run(reading_plan(20));
+  ASSERT_TRUE(again.ok()) << again.to_string();
+  append_all(*log, "readings", {reading("f", "m", 0, 20)});
+  ASSERT_TRUE(run(reading_plan(20)).ok());
+  ASSERT_EQ(values_of(*log, "results").size(), 1);
+  EXPECT_NE(values_of(*log, "results")[0].find(R"("n":3)"), std::string::npos) << values_of(*log, "results")[0];
+}
+
+TEST_F(WorkerTest, LargeFiringIsAppendedPieceByPiece) {
+  constexpr int kKeys = 60'000;
+  std::vector<std::string> input;
+  for (int i = 0; i < kKeys; ++i) input.push_back(reading("r" + std::to_string(i), "meter-" + std::to_string(i), 1, 5));
+  input.push_back(reading("last", "m", 1, 10));
+  append_all(*log, "readings", input);
+  int64_t largest = 0;
+  log = std::make_shared<MeasuringLog>(log, &largest);
+  ASSERT_TRUE(run(reading_plan()).ok());
+  EXPECT_EQ(values_of(*log, "results").size(), static_cast<size_t>(kKeys));
+  EXPECT_LT(largest, 2 << 20);  // of some 6 MB
 }
 
 TEST_F(WorkerTest, FirstThousandRefusedStopsWithNothingCommitted) {

@@ -315,5 +315,127 @@ TEST_F(WorkerTest, MemoryLimitNamesTheStep) {
   EXPECT_NE(status.message().find("'dedup'"), std::string::npos) << status.message();
 }
 
+TEST_F(WorkerTest, ReplayPassesCommitsThatHadNoRecordBetweenThem) {
+  log = *open_log("memory:", clock);
+  ASSERT_TRUE(log->create_topic("readings", 2).ok());
+  auto plan = std::make_shared<Plan>("meters");
+  SourceSpec source = reading_source();
+  source.partitioned_by = {"meter"};
+  const StreamRef read = *plan->read(source);
+  ASSERT_TRUE(plan->write({.streams = {*plan->window(read, counting(10), true, "")}, .topic = "results"}).ok());
+  ASSERT_TRUE(plan->finish().ok());
+  WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = "meters-test-0-0"};
+  env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> {
+    return memory_store_of(log, "tasks/" + std::to_string(partition));
+  };
+  // Partition 1: a record, then nothing but aborted transactions; partition 0 has a record for each commit.
+  append_all(*log, "readings", {reading("x", "k", 1, 1)}, 1);
+  const auto abort_in_partition_1 = [&] {
+    const std::unique_ptr<LogClient> client = log->client().value();
+    client->start_init("another");
+    while (!std::holds_alternative<event::Initialised>(client->poll(1))) {
+    }
+    ASSERT_TRUE(client->begin().ok());
+    Records records;
+    records.add(std::nullopt, reading("never", "k", 1, 1), 1'000'000);
+    ASSERT_TRUE(client->append({"readings", 1}, records).ok());
+    client->start_abort();
+    while (!std::holds_alternative<event::TransactionEnded>(client->poll(1))) {
+    }
+  };
+  auto worker = std::make_unique<Worker>(plan, JobOptions{.checkpoint_interval = kMaxDuration / 1000}, env);
+  for (int commit = 0; commit < 4; ++commit) {
+    append_all(*log, "readings", {reading("r" + std::to_string(commit), "m", 1, commit)}, 0);
+    if (commit > 0) abort_in_partition_1();
+    const int64_t before = worker->stats().commits;
+    for (int step = 0; step < 2000 && worker->stats().commits == before; ++step) {
+      ASSERT_TRUE(worker->step().ok());
+      clock->advance(1);
+    }
+    ASSERT_GT(worker->stats().commits, before);
+  }
+  worker.reset();  // as kill -9 does: nothing is committed any more
+  Worker again(plan, JobOptions{.until_now = true}, env);
+  const Status status = run_to_end(again, *clock);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ((*read_ledger(*log, "meters")).at(0)[0].counts.in, 4);
+  EXPECT_EQ((*read_ledger(*log, "meters")).at(1)[0].counts.in, 1);
+}
+
+// A job over bounded rows, which writes to the log.
+struct RowsTest : WorkerTest {
+  static SchemaPtr schema() {
+    static const auto schema = std::make_shared<const Schema>(
+        std::vector<Field>{{"meter", Type::kString, false}, {"ts", Type::kInt64, false}});
+    return schema;
+  }
+  static std::shared_ptr<RowsSource> rows(const std::vector<Millis>& times, const std::string& meter = "m") {
+    auto source = std::make_shared<RowsSource>(schema());
+    Column meters(Type::kString), column(Type::kInt64);
+    for (const Millis time : times) {
+      meters.append_string(meter);
+      column.append_int64(time);
+    }
+    Batch batch;
+    batch.schema = schema();
+    batch.length = static_cast<int64_t>(times.size());
+    batch.columns = {std::make_shared<const Column>(std::move(meters)),
+                     std::make_shared<const Column>(std::move(column))};
+    EXPECT_TRUE(source->append(std::move(batch)).ok());
+    source->close();
+    return source;
+  }
+  Status run_rows(const std::shared_ptr<RowsSource>& source, JobOptions options = {}) {
+    auto plan = std::make_shared<Plan>("rows");
+    SourceSpec spec;
+    spec.schema = schema();
+    spec.time.column = "ts";
+    spec.time.topic = false;
+    spec.watermark.out_of_orderness = 0;
+    const StreamRef read = *plan->read(spec);
+    WindowSpec window = WindowSpec::tumbling(10);
+    window.key_columns = {"meter"};
+    window.aggregates = {{"n", "count", ""}};
+    EXPECT_TRUE(plan->write({.streams = {*plan->window(read, window, true, "")}, .topic = "results"}).ok());
+    EXPECT_TRUE(plan->finish().ok());
+    WorkerEnv env{
+        .log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = "rows-test-0-0", .rows = source};
+    env.open_store = [this](int32_t) -> Result<std::unique_ptr<Store>> { return memory_store_of(log, "rows"); };
+    Worker worker(plan, std::move(options), env);
+    return run_to_end(worker, *clock);
+  }
+};
+
+TEST_F(RowsTest, OtherRowsAreNoticedAfterAnOrderlyEnd) {
+  ASSERT_TRUE(run_rows(rows({1, 2, 3, 4, 5, 6}), {.max_rows = 3}).ok());
+  const Status other = run_rows(rows({1, 2, 9, 9, 9, 9}));
+  EXPECT_EQ(other.code(), Code::kInvalidArgument);
+  EXPECT_NE(other.message().find("not the rows"), std::string::npos) << other.message();
+  EXPECT_FALSE(run_rows(rows({1, 2})).ok());  // fewer than were read
+  ASSERT_TRUE(run_rows(rows({1, 2, 3, 4, 5, 6})).ok());
+  ASSERT_EQ(values_of(*log, "results").size(), 1);
+  EXPECT_NE(values_of(*log, "results")[0].find(R"("n":6)"), std::string::npos);
+}
+
+TEST_F(RowsTest, CrashAfterRowsWereAppendedToAnEndedInputGoesOn) {
+  ASSERT_TRUE(run_rows(rows({1, 2})).ok());
+  EXPECT_EQ(run_rows(rows({1, 2})).code(), Code::kInvalidArgument);  // it has ended
+  const auto longer = rows({1, 2, 13, 14, 25});
+  failpoints.arm(Failpoint::kCommitted, 2, [](Failpoint) { return Status::crashed("test"); });
+  ASSERT_EQ(run_rows(longer, {.commit_rows = 1, .resume_append = true}).code(), Code::kCrashed);
+  const Status again = run_rows(longer, {.resume_append = true});
+  ASSERT_TRUE(again.ok()) << again.to_string();
+  const auto ledger = *read_ledger(*log, "rows");
+  EXPECT_EQ(ledger.at(0)[0].counts, (StepCounts{.in = 5, .out = 5}));
+  EXPECT_EQ(ledger.at(0)[1].counts, (StepCounts{.in = 5, .out = 4, .held = 1, .panes = 2, .rows_out = 2}));
+}
+
+TEST_F(RowsTest, LostAnswerOfTheLastCommitIsNoFailure) {
+  failpoints.arm(Failpoint::kAnswerLost, 1, [](Failpoint) { return Status::abort("the answer is lost"); });
+  const Status status = run_rows(rows({1, 2, 13}));
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_EQ(values_of(*log, "results").size(), 2);
+}
+
 }  // namespace
 }  // namespace wrackline

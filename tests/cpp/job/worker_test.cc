@@ -328,8 +328,13 @@ TEST_F(WorkerTest, ReplayPassesCommitsThatHadNoRecordBetweenThem) {
   env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> {
     return memory_store_of(log, "tasks/" + std::to_string(partition));
   };
-  // Partition 1: a record, then nothing but aborted transactions; partition 0 has a record for each commit.
+  // Partition 1: a record and a checkpoint, then nothing but aborted transactions; partition 0 has a record for each
+  // commit.
   append_all(*log, "readings", {reading("x", "k", 1, 1)}, 1);
+  {
+    Worker first(plan, JobOptions{.until_now = true}, env);
+    ASSERT_TRUE(run_to_end(first, *clock).ok());
+  }
   const auto abort_in_partition_1 = [&] {
     const std::unique_ptr<LogClient> client = log->client().value();
     client->start_init("another");
@@ -346,7 +351,7 @@ TEST_F(WorkerTest, ReplayPassesCommitsThatHadNoRecordBetweenThem) {
   auto worker = std::make_unique<Worker>(plan, JobOptions{.checkpoint_interval = kMaxDuration / 1000}, env);
   for (int commit = 0; commit < 4; ++commit) {
     append_all(*log, "readings", {reading("r" + std::to_string(commit), "m", 1, commit)}, 0);
-    if (commit > 0) abort_in_partition_1();
+    abort_in_partition_1();
     const int64_t before = worker->stats().commits;
     for (int step = 0; step < 2000 && worker->stats().commits == before; ++step) {
       ASSERT_TRUE(worker->step().ok());

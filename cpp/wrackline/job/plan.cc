@@ -4,8 +4,8 @@
 
 #include "wrackline/codec/json_decoder.h"
 #include "wrackline/core/hash.h"
+#include "wrackline/core/hint.h"
 #include "wrackline/core/late.h"
-#include "wrackline/core/spelling.h"
 #include "wrackline/time/duration.h"
 #include "wrackline/time/timestamp.h"
 
@@ -20,12 +20,6 @@ std::string join(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
   return text;
-}
-
-// "; did you mean "truck_id"?", or the names there are.
-std::string did_you_mean(const std::string& wanted, const std::vector<std::string>& known) {
-  const std::string near = nearest(wanted, known);
-  return near.empty() ? "; there are: " + join(known) : "; did you mean " + quoted(near) + "?";
 }
 
 std::string to_text(const Scalar& value) {
@@ -100,9 +94,8 @@ Result<std::string> Plan::name_node(std::string name, std::string_view kind) con
   return derived;
 }
 
-Status Plan::check_stream(StreamRef stream) const {
+void Plan::check_stream(StreamRef stream) const {
   WL_CHECK(stream.node >= 0 && stream.node < static_cast<int>(nodes_.size()));
-  return {};
 }
 
 StreamRef Plan::add(Node node) {
@@ -131,7 +124,7 @@ Result<StreamRef> Plan::read(SourceSpec spec) {
   for (const std::string& column : spec.partitioned_by) {
     if (spec.schema->index_of(column) < 0) {
       return Status::invalid("read: partitioned_by names " + quoted(column) + ", which is not a column" +
-                             did_you_mean(column, spec.schema->names()));
+                             nearest_hint(column, spec.schema->names()));
     }
   }
   WL_CHECK(spec.paths.empty() || spec.paths.size() == static_cast<size_t>(spec.schema->size()));
@@ -163,7 +156,7 @@ SchemaPtr Plan::schema_of(StreamRef stream) const {
 }
 
 Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string name) {
-  WL_RETURN_IF_ERROR(check_stream(input));
+  check_stream(input);
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "filter"));
   const SchemaPtr schema = schema_of(input);
   WL_RETURN_IF_ERROR(make_filter_step(named, spec, schema).status().with_context(named));
@@ -177,7 +170,7 @@ Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string nam
 }
 
 Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string name) {
-  WL_RETURN_IF_ERROR(check_stream(input));
+  check_stream(input);
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "dedup"));
   if (input.port != Port::kMain || input.node == kDeadLetters) {
     return Status::invalid(named +
@@ -200,7 +193,7 @@ Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string
 }
 
 Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given, std::string name) {
-  WL_RETURN_IF_ERROR(check_stream(input));
+  check_stream(input);
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "window"));
   if (input.port != Port::kMain || input.node == kDeadLetters) {
     return Status::invalid(
@@ -229,7 +222,7 @@ Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given,
 }
 
 Status Plan::write(SinkSpec spec) {
-  for (const StreamRef stream : spec.streams) WL_RETURN_IF_ERROR(check_stream(stream));
+  for (const StreamRef stream : spec.streams) check_stream(stream);
   if (!valid_name(spec.topic)) return Status::invalid("write: " + quoted(spec.topic) + " is not a topic name");
   if (spec.topic == source_->topic) {
     return Status::invalid("write: the job reads " + quoted(spec.topic) +

@@ -124,7 +124,7 @@ class Plan {
 
  private:
   Result<std::string> name_node(std::string name, std::string_view kind) const;
-  Status check_stream(StreamRef stream) const;
+  void check_stream(StreamRef stream) const;
   // Rows of a stream have no record of their own: they, or those they were made of, are a window's results.
   bool rows_below_window(StreamRef stream) const;
   StreamRef add(Node node);

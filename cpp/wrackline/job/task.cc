@@ -76,10 +76,8 @@ void Task::set_offset(int64_t offset) {
 Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset, Millis clock_now) {
   WL_CHECK(!busy());
   records->pad();
-  const int64_t count = records->size();
   Decoded decoded = decoder_.decode(records);
-  taken_ += count;
-  read_.in += count;
+  read_.in += records->size();
   read_.skipped += static_cast<int64_t>(decoded.tombstones.size());
   offset_ = next_offset;
 
@@ -116,11 +114,9 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
 
 Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
   WL_CHECK(!busy());
-  taken_ += rows.length;
   read_.in += rows.length;
   offset_ = offset + rows.length;
   if (rows.schema == nullptr) {  // a tombstone
-    ++taken_;
     ++read_.in;
     ++read_.skipped;
     ++offset_;
@@ -142,12 +138,7 @@ Status Task::take(Batch batch, const TimeInput& time) {
     ++refused_;
     ++read_.dead_lettered;
     const std::string& step = plan_->node(Plan::kSource).name;
-    if (original.records) {
-      add_dead_letter(original.records, original.record_of[static_cast<size_t>(row)], std::nullopt, step, reason,
-                      std::move(message));
-    } else {
-      add_dead_letter(nullptr, -1, row_as_json(original, row), step, reason, std::move(message));
-    }
+    add_dead_row(original, row, step, reason, std::move(message));
     if (trace_) {
       const Millis arrival =
           original.records ? original.records->timestamp(original.record_of[static_cast<size_t>(row)]) : kMinusInfinity;
@@ -269,6 +260,11 @@ void Task::dead_letter(const Batch& batch, int64_t row, std::string_view reason,
   if (trace_ && !batch.record_of.empty()) {
     trace_->fate(TaskTrace::offset_of(batch, row), Fate::kDeadLettered, step);
   }
+  add_dead_row(batch, row, step, reason, std::move(message));
+}
+
+void Task::add_dead_row(const Batch& batch, int64_t row, std::string_view step, std::string_view reason,
+                        std::string message) {
   if (batch.records) {
     add_dead_letter(batch.records, batch.record_of[static_cast<size_t>(row)], std::nullopt, step, reason,
                     std::move(message));

@@ -80,8 +80,6 @@ class Task final : private Emitter {
   // Every record so far was refused: nothing of this partition may be committed yet (semantics.md 1).
   bool on_probation() const { return on_probation_; }
   bool has_decisions() const { return !decisions_.empty() && !on_probation_; }
-  int64_t taken() const { return taken_; }
-  int64_t refused() const { return refused_; }
   int64_t late_warnings() const { return time_.late_warnings(); }  // records more than warn_late behind W
   uint64_t rows_hash() const { return rows_hash_; }
   Ledger ledger() const;
@@ -111,6 +109,9 @@ class Task final : private Emitter {
   void give(StreamRef from, Batch batch);           // to the inboxes and sinks below
   Status flush_dead_letters();
   void pass_move(Millis before, Millis after);  // a batch without rows
+  // Row `row` of `batch`: its original record, or for bounded rows and results the row as JSON.
+  void add_dead_row(const Batch& batch, int64_t row, std::string_view step, std::string_view reason,
+                    std::string message);
   // `record` < 0: there is no original record, `own_value` stands for it.
   void add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record,
                        std::optional<std::string> own_value, std::string_view step, std::string_view reason,
@@ -143,7 +144,6 @@ class Task final : private Emitter {
   StepCounts read_;
   int64_t offset_ = 0;
   int64_t start_offset_ = 0;
-  int64_t taken_ = 0;
   int64_t refused_ = 0;
   uint64_t rows_hash_ = 0;
   Status emit_status_;  // emit() cannot return one

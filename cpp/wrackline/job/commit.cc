@@ -157,7 +157,12 @@ Result<Progress> Worker::send_commit() {
   WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
   if (!through) return on_event(client_->poll(0));
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kJournalRowSent));
-  WL_RETURN_IF_ERROR(client_->send_offsets(group_, offsets_));
+  client_->start_send_offsets(group_, offsets_);
+  phase_ = Phase::kSendOffsets;
+  return Progress::kWorked;
+}
+
+Status Worker::end_transaction() {
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kOffsetsSent));
   client_->start_commit();
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kEndTxnSent));
@@ -165,7 +170,7 @@ Result<Progress> Worker::send_commit() {
     if (slot->naming) WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kNamingCommitSent));
   }
   phase_ = Phase::kCommit;
-  return Progress::kWorked;
+  return {};
 }
 
 // The commit is known to be committed (or there was nothing to commit).
@@ -184,11 +189,7 @@ Status Worker::on_committed() {
       slot->checkpoint_seq = slot->seq_at_freeze;
       WL_RETURN_IF_ERROR(slot->checkpointer->named());
       // Rows below it are no longer needed; never the last one.
-      if (const Status trimmed = env_.log->trim(
-              slot->journal, std::min(slot->committed.journal_offset, slot->journal_floor - kOffsetsPerCommit));
-          !trimmed.ok()) {
-        log_line(LogLevel::kWarning, "journal not trimmed: " + trimmed.to_string());
-      }
+      client_->trim(slot->journal, std::min(slot->committed.journal_offset, slot->journal_floor - kOffsetsPerCommit));
     }
     slot->in_commit = slot->naming = slot->frozen = false;
     ++stats_.commits;

@@ -26,7 +26,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   const int64_t now = env_.clock->steady_us();
   const int64_t deadline_us = options_.recovery_deadline * 1000;
   const bool ran = phase_ == Phase::kRunning || phase_ == Phase::kDrain || phase_ == Phase::kWaitCheckpoint ||
-                   phase_ == Phase::kSendCommit || phase_ == Phase::kCommit;
+                   phase_ == Phase::kSendCommit || phase_ == Phase::kSendOffsets || phase_ == Phase::kCommit;
   if (ran && now - running_since_us_ > deadline_us) failures_ = 0;  // it was well since the one before
   if (failures_ == 0) first_failure_us_ = now;
   ++failures_;
@@ -97,7 +97,7 @@ Status Worker::start() {
                              kStartOver);
     }
   }
-  WL_RETURN_IF_ERROR(env_.log->create_topic(plan_->journal_topic(), partitions));
+  WL_RETURN_IF_ERROR(env_.log->create_topic(plan_->journal_topic(), partitions, TopicUse::kInternal));
   std::vector<TopicSink> sinks;
   for (const SinkSpec& sink : plan_->sinks()) {
     int32_t sink_partitions = partitions;
@@ -185,8 +185,7 @@ Status Worker::claim() {
     offsets[slot->anchor] = {env_.rows ? slot->journal_floor : slot->committed_offset, metadata.encode()};
   }
   WL_RETURN_IF_ERROR(sink_->begin());
-  WL_RETURN_IF_ERROR(client_->send_offsets(group_, offsets));
-  client_->start_commit();
+  client_->start_send_offsets(group_, offsets);
   return {};
 }
 

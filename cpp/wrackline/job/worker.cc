@@ -38,6 +38,7 @@ Result<Progress> Worker::step_phase() {
     case Phase::kAssign:
     case Phase::kFetchCommitted:
     case Phase::kClaim:
+    case Phase::kSendOffsets:
     case Phase::kCommit: return on_event(client_->poll(1));
     case Phase::kRestore:
       for (auto& slot : tasks_) {
@@ -156,12 +157,16 @@ Result<Progress> Worker::on_event(Event event) {
       }
       return Progress::kWorked;
     case Phase::kClaim:
+      if (std::holds_alternative<event::OffsetsSent>(event)) client_->start_commit();
       if (auto* ended = std::get_if<event::TransactionEnded>(&event)) {
         sink_->ended();
         if (!ended->committed) return Status::abort("the claim was aborted");
         WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kClaim));
         phase_ = Phase::kRestore;
       }
+      return Progress::kWorked;
+    case Phase::kSendOffsets:
+      if (std::holds_alternative<event::OffsetsSent>(event)) WL_RETURN_IF_ERROR(end_transaction());
       return Progress::kWorked;
     case Phase::kCommit:
       if (auto* ended = std::get_if<event::TransactionEnded>(&event)) {
@@ -331,6 +336,7 @@ WorkerStats Worker::stats() const {
     case Phase::kDrain:
     case Phase::kWaitCheckpoint:
     case Phase::kSendCommit:
+    case Phase::kSendOffsets:
     case Phase::kCommit: stats.phase = "running"; break;
     case Phase::kReplay: stats.phase = "replaying"; break;
     case Phase::kDone: stats.phase = "done"; break;

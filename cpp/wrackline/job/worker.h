@@ -114,6 +114,7 @@ class Worker {
     kDrain,
     kWaitCheckpoint,
     kSendCommit,
+    kSendOffsets,
     kCommit,
     kDone
   };
@@ -162,6 +163,7 @@ class Worker {
   Status poll_checkpoints();
   Result<Progress> prepare_commit();
   Result<Progress> send_commit();
+  Status end_transaction();
   Status on_committed();
   void say_late(int64_t now_us);
 

@@ -33,6 +33,13 @@ namespace wrackline {
 
 enum class Isolation : uint8_t { kReadCommitted, kReadUncommitted };
 
+// What a client's transactions are worth. kAtLeastOnce: records are visible as they are appended, and the offsets are
+// committed behind them; a crash between the two leaves records that come again.
+enum class Guarantee : uint8_t { kExactlyOnce, kAtLeastOnce };
+
+// kInternal: of the job's own making, nothing of it is lost until it is trimmed.
+enum class TopicUse : uint8_t { kRecords, kInternal };
+
 struct OffsetAndMetadata {
   int64_t offset = 0;
   std::string metadata;  // text without zero bytes, at most kMaxOffsetMetadata
@@ -60,10 +67,10 @@ struct AtEnd {
   TopicPartition partition;
   int64_t next_offset = 0;
 };
-struct Assigned {
+struct Assigned {  // beside what is assigned already; perhaps none
   std::vector<TopicPartition> partitions;
 };
-struct Revoked {  // answer with answer_revoke() when their work is committed
+struct Revoked {  // answer with answer_revoke() when their work is committed; until then nobody else gets them
   std::vector<TopicPartition> partitions;
 };
 struct Lost {  // already someone else's: commit nothing of them
@@ -73,6 +80,13 @@ struct Initialised {};
 struct Committed {  // answer to start_committed(); a partition without committed offset is not in it
   Offsets offsets;
 };
+// start_committed() has waited for a while: a transaction that sent offsets of these partitions is open. `offsets` is
+// what is committed nevertheless. The answer still comes, when that transaction has ended.
+struct Unstable {
+  Offsets offsets;
+};
+struct OffsetsSent {};
+struct Fenced {};  // answer to start_fence()
 struct TransactionEnded {
   bool committed = false;  // false: aborted
 };
@@ -84,7 +98,15 @@ struct Failed {
 
 // monostate: nothing to report now.
 using Event = std::variant<std::monostate, event::Polled, event::AtEnd, event::Assigned, event::Revoked, event::Lost,
-                           event::Initialised, event::Committed, event::TransactionEnded, event::Failed>;
+                           event::Initialised, event::Committed, event::Unstable, event::OffsetsSent, event::Fenced,
+                           event::TransactionEnded, event::Failed>;
+
+struct ClientOptions {
+  Guarantee guarantee = Guarantee::kExactlyOnce;
+  // Names this member of its groups over restarts: a process that comes back at once gets its partitions back at
+  // once. Empty: each client is a new member, and leaves when it is destroyed.
+  std::string instance;
+};
 
 // One consumer and one transactional producer: a worker's. Belongs to one thread.
 class LogClient {
@@ -108,9 +130,14 @@ class LogClient {
   virtual Status begin() = 0;
   // Code::kRetriable: the queue is full, poll and call again. The records' offsets are ignored.
   virtual Status append(const TopicPartition& partition, const Records& records) = 0;
-  virtual Status send_offsets(const std::string& group, const Offsets& offsets) = 0;
+  // -> OffsetsSent. `offsets` are those of partitions that this client was assigned.
+  virtual void start_send_offsets(const std::string& group, const Offsets& offsets) = 0;
   virtual void start_commit() = 0;  // -> TransactionEnded{true}; a Failed may mean either outcome
   virtual void start_abort() = 0;   // -> TransactionEnded{false}
+  // Aborts the open transaction of another owner and fences it, as its own start_init() would. -> Fenced.
+  virtual void start_fence(const std::string& transactional_id) = 0;
+  // Log::trim() some time soon; what fails is only logged.
+  virtual void trim(const TopicPartition& partition, int64_t offset) = 0;
 
   // At most `max_records` records in a Polled. Never blocks.
   virtual Event poll(int64_t max_records) = 0;
@@ -126,7 +153,8 @@ class Log {
   virtual std::string uri() const = 0;  // as it was opened, without secrets
 
   // Code::kAlreadyExists if there is one of that name with another partition count; ok if it is the same.
-  virtual Status create_topic(const std::string& name, int32_t partitions) = 0;
+  // kInvalidArgument if an internal one exists with settings under which it may lose records.
+  virtual Status create_topic(const std::string& name, int32_t partitions, TopicUse use = TopicUse::kRecords) = 0;
   virtual Result<std::vector<TopicInfo>> topics() = 0;
   // kNotFound names the nearest existing topic.
   virtual Result<TopicInfo> topic(const std::string& name) = 0;
@@ -141,17 +169,23 @@ class Log {
   virtual Result<int64_t> end_offset(const TopicPartition& partition, Isolation isolation) = 0;
   // Deletes records below `offset`.
   virtual Status trim(const TopicPartition& partition, int64_t offset) = 0;
-  virtual Result<Offsets> committed(const std::string& group) = 0;
+  virtual Result<Offsets> committed(const std::string& group) = 0;  // offsets of open transactions are not waited for
 
-  virtual Result<std::unique_ptr<LogClient>> client() = 0;
+  virtual Result<std::unique_ptr<LogClient>> client(const ClientOptions& options = {}) = 0;
 };
 
-// "memory:" (a new one, gone with its last owner), "memory:NAME" (shared in the process, also gone then), "local:DIR".
+// Options by name, as the client library of a log calls them. The embedded logs have none.
+using LogSettings = std::map<std::string, std::string>;
+
+// "memory:" (a new one, gone with its last owner), "memory:NAME" (shared in the process, also gone then), "local:DIR",
+// "kafka://HOST:PORT,HOST:PORT".
 // Opening "local:DIR" for writing aborts every open transaction; Code::kUnavailable names the process that
 // holds it. One handle per path and process: a second call returns the same log.
-Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock> clock);
+Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock> clock,
+                                      const LogSettings& settings = {});
 // Reads beside a writing process; every call that writes answers kUnavailable. "memory:NAME" must exist.
-Result<std::shared_ptr<Log>> open_log_for_reading(const std::string& uri, std::shared_ptr<const Clock> clock);
+Result<std::shared_ptr<Log>> open_log_for_reading(const std::string& uri, std::shared_ptr<const Clock> clock,
+                                                  const LogSettings& settings = {});
 
 // Kafka's partitioner: (murmur2(key) & 0x7fffffff) % partitions.
 int32_t partition_of(std::string_view key, int32_t partitions);

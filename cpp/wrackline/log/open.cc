@@ -7,7 +7,9 @@ namespace {
 constexpr std::string_view kMemory = "memory:";
 constexpr std::string_view kLocal = "local:";
 
-Result<std::shared_ptr<Log>> open(const std::string& uri, bool writable) {
+Result<std::shared_ptr<Log>> open(const std::string& uri, const LogSettings& settings, bool writable) {
+  if (!settings.empty() && !uri.starts_with("kafka:"))
+    return Status::invalid("log '" + uri + "' has no option '" + settings.begin()->first + "'");
   if (uri.starts_with(kMemory)) return local::open_memory_log(uri.substr(kMemory.size()), uri, writable);
   if (uri.starts_with(kLocal) && uri.size() > kLocal.size()) {
     return local::open_directory_log(uri.substr(kLocal.size()), uri, writable);
@@ -19,10 +21,14 @@ Result<std::shared_ptr<Log>> open(const std::string& uri, bool writable) {
 }  // namespace
 
 // The embedded logs take no time of their own: records carry what their producer's clock said.
-Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock>) { return open(uri, true); }
+Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock>,
+                                      const LogSettings& settings) {
+  return open(uri, settings, true);
+}
 
-Result<std::shared_ptr<Log>> open_log_for_reading(const std::string& uri, std::shared_ptr<const Clock>) {
-  return open(uri, false);
+Result<std::shared_ptr<Log>> open_log_for_reading(const std::string& uri, std::shared_ptr<const Clock>,
+                                                  const LogSettings& settings) {
+  return open(uri, settings, false);
 }
 
 }  // namespace wrackline

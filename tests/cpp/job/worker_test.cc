@@ -32,9 +32,11 @@ class MeasuringClient final : public LogClient {
     *largest_ = std::max(*largest_, static_cast<int64_t>(records.byte_size()));
     return inner_->append(p, records);
   }
-  Status send_offsets(const std::string& g, const Offsets& o) override { return inner_->send_offsets(g, o); }
+  void start_send_offsets(const std::string& g, const Offsets& o) override { inner_->start_send_offsets(g, o); }
   void start_commit() override { inner_->start_commit(); }
   void start_abort() override { inner_->start_abort(); }
+  void start_fence(const std::string& id) override { inner_->start_fence(id); }
+  void trim(const TopicPartition& p, int64_t o) override { inner_->trim(p, o); }
   Event poll(int64_t max_records) override { return inner_->poll(max_records); }
   void wait(Millis timeout) override { inner_->wait(timeout); }
 
@@ -48,7 +50,7 @@ class MeasuringLog final : public Log {
   MeasuringLog(std::shared_ptr<Log> inner, int64_t* largest) : inner_(std::move(inner)), largest_(largest) {}
   std::string id() const override { return inner_->id(); }
   std::string uri() const override { return inner_->uri(); }
-  Status create_topic(const std::string& n, int32_t p) override { return inner_->create_topic(n, p); }
+  Status create_topic(const std::string& n, int32_t p, TopicUse u) override { return inner_->create_topic(n, p, u); }
   Result<std::vector<TopicInfo>> topics() override { return inner_->topics(); }
   Result<TopicInfo> topic(const std::string& n) override { return inner_->topic(n); }
   Result<int64_t> append(const TopicPartition& p, const Records& r) override { return inner_->append(p, r); }
@@ -59,8 +61,8 @@ class MeasuringLog final : public Log {
   Result<int64_t> end_offset(const TopicPartition& p, Isolation i) override { return inner_->end_offset(p, i); }
   Status trim(const TopicPartition& p, int64_t o) override { return inner_->trim(p, o); }
   Result<Offsets> committed(const std::string& g) override { return inner_->committed(g); }
-  Result<std::unique_ptr<LogClient>> client() override {
-    WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, inner_->client());
+  Result<std::unique_ptr<LogClient>> client(const ClientOptions& o) override {
+    WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, inner_->client(o));
     return std::unique_ptr<LogClient>(std::make_unique<MeasuringClient>(std::move(inner), largest_));
   }
 

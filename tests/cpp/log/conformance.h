@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "log/send_offsets.h"
 #include <gtest/gtest.h>
 
 #include "wrackline/log/log.h"

@@ -213,8 +213,9 @@ TEST_P(LogConformance, OffsetsAndMetadataBecomeVisibleWithTheRecords) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
   ASSERT_TRUE(writer->append(partition_, values({"a"})).ok());
-  ASSERT_TRUE(writer->send_offsets("group-" + topic_, {{partition_, {7, "meta"}}, {{topic_, 1}, {8, ""}}}).ok());
-  ASSERT_TRUE(writer->send_offsets("group-" + topic_, {{partition_, {9, std::string(kMaxOffsetMetadata, 'm')}}}).ok());
+  ASSERT_TRUE(send_offsets_now(*writer, "group-" + topic_, {{partition_, {7, "meta"}}, {{topic_, 1}, {8, ""}}}).ok());
+  ASSERT_TRUE(
+      send_offsets_now(*writer, "group-" + topic_, {{partition_, {9, std::string(kMaxOffsetMetadata, 'm')}}}).ok());
   EXPECT_TRUE(log_->committed("group-" + topic_).value().empty());
   commit(*writer);
   const Offsets expected = {{partition_, {9, std::string(kMaxOffsetMetadata, 'm')}}, {{topic_, 1}, {8, ""}}};
@@ -231,10 +232,10 @@ TEST_P(LogConformance, OffsetsAndMetadataBecomeVisibleWithTheRecords) {
 TEST_P(LogConformance, OffsetsOfAnAbortedTransactionAreForgotten) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->send_offsets("group-" + topic_, {{partition_, {7, "old"}}}).ok());
+  ASSERT_TRUE(send_offsets_now(*writer, "group-" + topic_, {{partition_, {7, "old"}}}).ok());
   commit(*writer);
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->send_offsets("group-" + topic_, {{partition_, {9, "new"}}}).ok());
+  ASSERT_TRUE(send_offsets_now(*writer, "group-" + topic_, {{partition_, {9, "new"}}}).ok());
   abort(*writer);
   EXPECT_EQ((Offsets{{partition_, {7, "old"}}}), log_->committed("group-" + topic_).value());
   ASSERT_TRUE(writer->begin().ok());
@@ -246,15 +247,15 @@ TEST_P(LogConformance, MetadataThatIsTooLongOrHasZeroBytesIsRefused) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
   const std::string too_long(kMaxOffsetMetadata + 1, 'm');
-  EXPECT_EQ(Code::kInvalidArgument, writer->send_offsets("g", {{partition_, {7, too_long}}}).code());
-  EXPECT_EQ(Code::kInvalidArgument, writer->send_offsets("g", {{partition_, {7, std::string("a\0b", 3)}}}).code());
+  EXPECT_EQ(Code::kInvalidArgument, send_offsets_now(*writer, "g", {{partition_, {7, too_long}}}).code());
+  EXPECT_EQ(Code::kInvalidArgument, send_offsets_now(*writer, "g", {{partition_, {7, std::string("a\0b", 3)}}}).code());
 }
 
 TEST_P(LogConformance, InitAbortsTheOpenTransactionOfTheSameId) {
   auto former = producer("id-" + topic_);
   ASSERT_TRUE(former->begin().ok());
   ASSERT_TRUE(former->append(partition_, values({"lost"})).ok());
-  ASSERT_TRUE(former->send_offsets("group-" + topic_, {{partition_, {7, ""}}}).ok());
+  ASSERT_TRUE(send_offsets_now(*former, "group-" + topic_, {{partition_, {7, ""}}}).ok());
   auto look = client();
   look->read_from(partition_, 0, kUncommitted);
   (void)expect<event::Polled>(*look);
@@ -281,7 +282,7 @@ TEST_P(LogConformance, AFencedOwnerIsToldSoByWhateverItCalls) {
       switch (which) {
         case 0: return former->begin().code();
         case 1: return former->append(partition_, values({"x"})).code();
-        case 2: return former->send_offsets("g", {{partition_, {1, ""}}}).code();
+        case 2: return send_offsets_now(*former, "g", {{partition_, {1, ""}}}).code();
         case 3: former->start_commit(); return failure(*former);
         case 4: former->start_abort(); return failure(*former);
         default: former->start_init(id); return failure(*former);
@@ -314,7 +315,7 @@ TEST_P(LogConformance, CallsInTheWrongOrderAreRefused) {
   EXPECT_EQ(Code::kInvalidArgument, fresh->append(partition_, values({"x"})).code());
   auto ready = producer("id");
   EXPECT_EQ(Code::kInvalidArgument, ready->append(partition_, values({"x"})).code());
-  EXPECT_EQ(Code::kInvalidArgument, ready->send_offsets("g", {}).code());
+  EXPECT_EQ(Code::kInvalidArgument, send_offsets_now(*ready, "g", {}).code());
   ASSERT_TRUE(ready->begin().ok());
   EXPECT_EQ(Code::kInvalidArgument, ready->begin().code());
   commit(*ready);

@@ -99,7 +99,7 @@ TEST(LocalLog, EverythingIsThereAfterReopening) {
       ASSERT_TRUE(client->begin().ok());
       ASSERT_TRUE(client->append(kTransactional, values({commits ? "kept" : "aborted"})).ok());
       if (commits) {
-        ASSERT_TRUE(client->send_offsets("g", offsets).ok());
+        ASSERT_TRUE(send_offsets_now(*client, "g", offsets).ok());
       }
       commits ? client->start_commit() : client->start_abort();
       (void)client->poll(1);

@@ -6,6 +6,8 @@
 #include <iostream>
 #include <string>
 
+#include "log/send_offsets.h"
+
 #include "wrackline/log/log.h"
 
 namespace wrackline {
@@ -50,7 +52,7 @@ int run(const std::string& directory) {
   const auto transaction = [&](int64_t number, int64_t count, bool commits) {
     check(client->begin());
     check(client->append({"t", 1}, numbered(number * 1000, count)));
-    check(client->send_offsets("g", {{{"t", 1}, {number, std::to_string(number)}}}));
+    check(send_offsets_now(*client, "g", {{{"t", 1}, {number, std::to_string(number)}}}));
     commits ? client->start_commit() : client->start_abort();
     if (!std::holds_alternative<event::TransactionEnded>(client->poll(1))) std::exit(2);
   };

@@ -110,7 +110,7 @@ TEST_P(LogModel, RandomOperationsAgree) {
         case 4:
           if (open[who] < 0) break;
           sent[who][{topic, p}] = {below(1000), std::to_string(operation)};
-          ASSERT_TRUE(client.send_offsets(group, {{{topic, p}, sent[who][{topic, p}]}}).ok());
+          ASSERT_TRUE(send_offsets_now(client, group, {{{topic, p}, sent[who][{topic, p}]}}).ok());
           break;
         case 5:
         case 6: {

@@ -86,11 +86,11 @@ class FaultyClient final : public LogClient {
     if (process_->faults->strike("crash after append", 0.5)) return process_->crash("append");
     return {};
   }
-  Status send_offsets(const std::string& group, const Offsets& offsets) override {
-    WL_RETURN_IF_ERROR(process_->call("send_offsets"));
+  void start_send_offsets(const std::string& group, const Offsets& offsets) override {
+    if (Status status = process_->call("start_send_offsets"); !status.ok()) return fail(std::move(status));
     for (const auto& [partition, offset] : offsets)
       trace().note("offset", partition.topic, partition.partition, offset.offset);
-    return inner_->send_offsets(group, offsets);
+    inner_->start_send_offsets(group, offsets);
   }
   void start_commit() override {
     if (process_->crashed) return;
@@ -103,6 +103,15 @@ class FaultyClient final : public LogClient {
   void start_abort() override {
     if (Status status = process_->call("start_abort"); !status.ok()) return fail(std::move(status));
     inner_->start_abort();
+  }
+  void start_fence(const std::string& transactional_id) override {
+    if (Status status = process_->call("start_fence"); !status.ok()) return fail(std::move(status));
+    inner_->start_fence(transactional_id);
+  }
+  void trim(const TopicPartition& partition, int64_t offset) override {
+    if (!process_->call("trim").ok()) return;
+    broker_->before_trim(partition);
+    inner_->trim(partition, offset);
   }
 
   Event poll(int64_t max_records) override {
@@ -168,9 +177,9 @@ class FaultyLog final : public Log {
 
   std::string id() const override { return broker_->log->id(); }
   std::string uri() const override { return broker_->log->uri(); }
-  Status create_topic(const std::string& name, int32_t partitions) override {
+  Status create_topic(const std::string& name, int32_t partitions, TopicUse use) override {
     WL_RETURN_IF_ERROR(process_->call("create_topic"));
-    return broker_->log->create_topic(name, partitions);
+    return broker_->log->create_topic(name, partitions, use);
   }
   Result<std::vector<TopicInfo>> topics() override {
     WL_RETURN_IF_ERROR(process_->call("topics"));
@@ -206,9 +215,9 @@ class FaultyLog final : public Log {
     WL_RETURN_IF_ERROR(process_->call("committed"));
     return broker_->log->committed(group);
   }
-  Result<std::unique_ptr<LogClient>> client() override {
+  Result<std::unique_ptr<LogClient>> client(const ClientOptions& options) override {
     WL_RETURN_IF_ERROR(process_->call("client"));
-    WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, broker_->log->client());
+    WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, broker_->log->client(options));
     if (broker_->wrap_client) inner = broker_->wrap_client(std::move(inner), *broker_->log);
     return std::unique_ptr<LogClient>(std::make_unique<FaultyClient>(broker_, process_, std::move(inner)));
   }

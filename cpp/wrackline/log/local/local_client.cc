@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "wrackline/core/logging.h"
 #include "wrackline/log/local/local_log.h"
 
 namespace wrackline::local {
@@ -11,10 +12,11 @@ constexpr int64_t kMaxPolledBytes = 8 << 20;
 // Everything is done within the call; only its answer waits for poll().
 class LocalClient final : public LogClient {
  public:
-  LocalClient(std::shared_ptr<Engine> engine, bool writable) : engine_(std::move(engine)), writable_(writable) {}
+  LocalClient(std::shared_ptr<Engine> engine, Guarantee guarantee, bool writable)
+      : engine_(std::move(engine)), transactional_(guarantee == Guarantee::kExactlyOnce), writable_(writable) {}
   ~LocalClient() override {
     engine_->leave(this);
-    if (producing_ == Producing::kInTransaction) engine_->abandon(producer_);
+    if (transactional_ && producing_ == Producing::kInTransaction) engine_->abandon(producer_);
   }
 
   Status subscribe(const std::string& group, const std::vector<std::string>& topics) override {
@@ -70,7 +72,7 @@ class LocalClient final : public LogClient {
     const auto init = [&]() -> Status {
       WL_RETURN_IF_ERROR(usable());
       if (producing_ == Producing::kEnding) return still_ending();
-      if (producing_ == Producing::kInTransaction) engine_->abandon(producer_);
+      if (transactional_ && producing_ == Producing::kInTransaction) engine_->abandon(producer_);
       producing_ = Producing::kNotYet;
       WL_ASSIGN_OR_RETURN(producer_, engine_->init(transactional_id));
       producing_ = Producing::kReady;
@@ -84,20 +86,37 @@ class LocalClient final : public LogClient {
     if (producing_ == Producing::kNotYet) return Status::invalid("begin() before start_init()");
     if (producing_ == Producing::kEnding) return still_ending();
     if (producing_ == Producing::kInTransaction) return Status::invalid("begin() in an open transaction");
-    WL_RETURN_IF_ERROR(noted(engine_->begin(producer_)));
+    if (transactional_) WL_RETURN_IF_ERROR(noted(engine_->begin(producer_)));
     producing_ = Producing::kInTransaction;
     return {};
   }
   Status append(const TopicPartition& partition, const Records& records) override {
     WL_RETURN_IF_ERROR(in_transaction());
-    return noted(engine_->append(producer_, partition, records));
+    if (transactional_) return noted(engine_->append(producer_, partition, records));
+    return engine_->append(partition, records).status();
   }
-  Status send_offsets(const std::string& group, const Offsets& offsets) override {
-    WL_RETURN_IF_ERROR(in_transaction());
-    return noted(engine_->send_offsets(producer_, group, offsets));
+  void start_send_offsets(const std::string& group, const Offsets& offsets) override {
+    const auto send = [&]() -> Status {
+      WL_RETURN_IF_ERROR(in_transaction());
+      if (transactional_) return engine_->send_offsets(producer_, group, offsets);
+      // At least once: a transaction of the offsets alone, behind the records.
+      WL_RETURN_IF_ERROR(engine_->begin(producer_));
+      const Status sent = engine_->send_offsets(producer_, group, offsets);
+      const Status ended = engine_->end(producer_, sent.ok());
+      return sent.ok() ? ended : sent;
+    };
+    answer(send(), event::OffsetsSent{});
   }
   void start_commit() override { end(true); }
   void start_abort() override { end(false); }
+  void start_fence(const std::string& transactional_id) override {
+    answer(engine_->init(transactional_id).status(), event::Fenced{});
+  }
+  void trim(const TopicPartition& partition, int64_t offset) override {
+    Status status = usable();
+    if (status.ok()) status = engine_->trim(partition, offset);
+    if (!status.ok()) log_line(LogLevel::kWarning, "not trimmed: " + status.to_string());
+  }
 
   Event poll(int64_t max_records) override {
     if (!events_.empty()) {
@@ -179,13 +198,14 @@ class LocalClient final : public LogClient {
   void end(bool commit) {
     Status status = in_transaction();
     if (status.ok()) {
-      status = engine_->end(producer_, commit);
+      if (transactional_) status = engine_->end(producer_, commit);
       producing_ = status.ok() ? Producing::kEnding : Producing::kNotYet;
     }
     answer(std::move(status), event::TransactionEnded{commit});
   }
 
   const std::shared_ptr<Engine> engine_;  // shared with the log's other handles
+  const bool transactional_;
   const bool writable_;
   bool subscribed_ = false;
   std::deque<Event> events_;  // answers; at most one per call that is not yet polled
@@ -198,8 +218,8 @@ class LocalClient final : public LogClient {
 
 }  // namespace
 
-std::unique_ptr<LogClient> make_client(std::shared_ptr<Engine> engine, bool writable) {
-  return std::make_unique<LocalClient>(std::move(engine), writable);
+std::unique_ptr<LogClient> make_client(std::shared_ptr<Engine> engine, const ClientOptions& options, bool writable) {
+  return std::make_unique<LocalClient>(std::move(engine), options.guarantee, writable);
 }
 
 }  // namespace wrackline::local

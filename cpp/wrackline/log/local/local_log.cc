@@ -13,7 +13,7 @@ class LocalLog final : public Log {
   std::string id() const override { return engine_->id(); }
   std::string uri() const override { return uri_; }
 
-  Status create_topic(const std::string& name, int32_t partitions) override {
+  Status create_topic(const std::string& name, int32_t partitions, TopicUse /*use*/) override {
     WL_RETURN_IF_ERROR(check_writable());
     return engine_->create_topic(name, partitions);
   }
@@ -44,7 +44,9 @@ class LocalLog final : public Log {
     return engine_->trim(partition, offset);
   }
   Result<Offsets> committed(const std::string& group) override { return engine_->committed(group); }
-  Result<std::unique_ptr<LogClient>> client() override { return make_client(engine_, writable_); }
+  Result<std::unique_ptr<LogClient>> client(const ClientOptions& options) override {
+    return make_client(engine_, options, writable_);
+  }
 
  private:
   Status check_writable() const { return writable_ ? Status() : Status::unavailable("the log was opened for reading"); }

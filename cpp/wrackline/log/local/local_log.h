@@ -11,7 +11,7 @@ namespace wrackline::local {
 
 // `writable` false: every call that writes answers kUnavailable, whatever the engine can do.
 std::shared_ptr<Log> make_log(std::shared_ptr<Engine> engine, std::string uri, bool writable);
-std::unique_ptr<LogClient> make_client(std::shared_ptr<Engine> engine, bool writable);
+std::unique_ptr<LogClient> make_client(std::shared_ptr<Engine> engine, const ClientOptions& options, bool writable);
 
 // Behind open_log() and open_log_for_reading(). One engine per name or directory in the process: what is
 // already open is shared.

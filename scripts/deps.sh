@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Third-party libraries from pinned sources, built once into a cached prefix outside the tree.
 #
-#   scripts/deps.sh            builds what is missing (RocksDB: about 5 minutes on two cores), then instant
+#   scripts/deps.sh            builds what is missing (all of it: about 6 minutes on two cores), then instant
 #   scripts/deps.sh --prefix   prints the prefix and builds nothing
 #
-# The prefix's name is a hash of the pins and flags below, so a changed pin never meets an old build.
+# Each library lies in a folder of the cache that is named by a hash of its pins and flags, so a changed pin
+# never meets an old build and costs no other library's; the prefix is hard links to all of them.
 # A source counts when the content that we compile has the pinned hash, wherever it was found: first the
 # project's own release, then a package that carries it whole.
 set -euo pipefail
@@ -31,11 +32,27 @@ SIMDJSON_HEADER=d9db56c5fb2f1088baea32add602551edb1f434c2fe55abf79dcce74582e2dd7
 SIMDJSON_SOURCE=fadc917cb07dd43dd255588995a5e360bebf9085c2335470fb77cdd2bfea5ab2
 SIMDJSON_FLAGS=(-std=c++20 -O3 -DNDEBUG -march=x86-64-v2 -fPIC -fvisibility=hidden)
 
+LIBRDKAFKA_VERSION=2.15.1
+LIBRDKAFKA_URL=https://github.com/confluentinc/librdkafka/archive/refs/tags/v${LIBRDKAFKA_VERSION}.tar.gz
+LIBRDKAFKA_NPM_PACKAGE=@confluentinc/kafka-javascript@1.10.1
+LIBRDKAFKA_TREE=64eca491fa803b517bf204519a21b17d8ae138b1f22f42c3cced4b6139f2f990
+# TLS, SASL by PLAIN, SCRAM and OAUTHBEARER, and all codecs. Not Kerberos (GSSAPI needs Cyrus SASL and its plugins at run
+# time) and no tokens fetched by HTTP (curl). lz4 is the copy that it carries.
+LIBRDKAFKA_FLAGS=(
+  --enable-static --enable-ssl --enable-zstd --enable-zlib
+  --disable-gssapi --disable-curl --disable-lz4-ext --disable-syslog --disable-debug-symbols
+  --no-download --no-cache "--CFLAGS=-fPIC -fvisibility=hidden"
+)
+LIBRDKAFKA_HAS=(WITH_SSL WITH_ZSTD WITH_ZLIB WITH_SNAPPY WITH_SASL_SCRAM WITH_SASL_OAUTHBEARER)
+
 CONNECT_SECONDS=5  # a release that does not answer by then is not waited for
 
-pins="$ROCKSDB_VERSION $ROCKSDB_TREE ${ROCKSDB_FLAGS[*]} $SIMDJSON_HEADER $SIMDJSON_SOURCE ${SIMDJSON_FLAGS[*]}"
 cache=${WRACKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wrackline}
-prefix=$cache/deps-$(printf '%s' "$pins" | sha256sum | cut -c1-16)
+folder() { printf '%s/%s-%s' "$cache" "$1" "$(printf '%s' "${*:2}" | sha256sum | cut -c1-16)"; }
+rocksdb_folder=$(folder rocksdb "$ROCKSDB_VERSION" "$ROCKSDB_TREE" "${ROCKSDB_FLAGS[@]}")
+simdjson_folder=$(folder simdjson "$SIMDJSON_HEADER" "$SIMDJSON_SOURCE" "${SIMDJSON_FLAGS[@]}")
+librdkafka_folder=$(folder librdkafka "$LIBRDKAFKA_VERSION" "$LIBRDKAFKA_TREE" "${LIBRDKAFKA_FLAGS[@]}")
+prefix=$(folder deps "$rocksdb_folder" "$simdjson_folder" "$librdkafka_folder")
 
 if [[ ${1:-} == --prefix ]]; then
   printf '%s\n' "$prefix"
@@ -56,6 +73,12 @@ rocksdb_tree() {
 # The first line of simdjson's two files is the time at which they were put together.
 simdjson_hash() { sed '1{/auto-generated on/d}' "$1" | sha256sum | cut -d' ' -f1; }
 
+librdkafka_tree() {
+  (cd "$1" && find configure configure.self mklove src -type f \
+     \( -name '*.c' -o -name '*.h' -o -name 'configure*' -o -name 'Makefile*' \) ! -path src/Makefile.config -print0 |
+     LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+}
+
 fetch() {  # url file
   curl -fsSL --connect-timeout "$CONNECT_SECONDS" --speed-limit 20000 --speed-time 10 -o "$2" "$1" 2>/dev/null
 }
@@ -64,13 +87,13 @@ as_root() {
   if [[ $(id -u) == 0 ]]; then "$@"; else sudo -n "$@"; fi
 }
 
-need_cargo() {
-  command -v cargo >/dev/null && return
-  say "no cargo: installing Debian's cargo-web"
+need() {  # command package
+  command -v "$1" >/dev/null && return
+  say "no $1: installing Debian's $2"
   as_root apt-get update -qq >/dev/null 2>&1 || true
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cargo-web >/dev/null 2>&1 ||
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$2" >/dev/null 2>&1 ||
     return 1
-  command -v cargo >/dev/null
+  command -v "$1" >/dev/null
 }
 
 rocksdb_from_release() {
@@ -80,7 +103,7 @@ rocksdb_from_release() {
 }
 
 rocksdb_from_crate() {
-  need_cargo || { say "cargo is needed for this source: apt-get install cargo-web, or https://rustup.rs"; return 1; }
+  need cargo cargo-web || { say "cargo is needed for this source: apt-get install cargo-web, or https://rustup.rs"; return 1; }
   mkdir -p "$work/crate/src" && : >"$work/crate/src/lib.rs"
   cat >"$work/crate/Cargo.toml" <<TOML
 [package]
@@ -143,13 +166,86 @@ find_simdjson() {
   fail "no source of simdjson $SIMDJSON_VERSION could be used; it needs the network once"
 }
 
+librdkafka_from_release() {
+  fetch "$LIBRDKAFKA_URL" "$work/librdkafka.tar.gz" || return 1
+  librdkafka=$work/librdkafka-release
+  mkdir "$librdkafka" && tar -xzf "$work/librdkafka.tar.gz" -C "$librdkafka" --strip-components=1
+}
+
+librdkafka_from_package() {
+  need npm npm || { say "npm is needed for this source: apt-get install npm"; return 1; }
+  mkdir "$work/npm"
+  (cd "$work/npm" && npm pack --silent "$LIBRDKAFKA_NPM_PACKAGE" >/dev/null 2>&1 && tar -xzf ./*.tgz) || return 1
+  librdkafka=$work/npm/package/deps/librdkafka
+  [[ -d $librdkafka ]]
+}
+
+find_librdkafka() {
+  local source tree
+  for source in release package; do
+    say "librdkafka $LIBRDKAFKA_VERSION: fetching the $source"
+    if ! "librdkafka_from_$source"; then
+      say "librdkafka $LIBRDKAFKA_VERSION: the $source does not answer"
+    elif tree=$(librdkafka_tree "$librdkafka"); [[ $tree == "$LIBRDKAFKA_TREE" ]]; then
+      return
+    else
+      say "librdkafka $LIBRDKAFKA_VERSION: the $source is not what was pinned ($tree), skipped"
+    fi
+  done
+  fail "no source of librdkafka $LIBRDKAFKA_VERSION could be used; it needs the network once"
+}
+
+# Each of these leaves lib/ and include/ in the folder it is given.
+build_simdjson() {
+  find_simdjson
+  say "simdjson $SIMDJSON_VERSION: compiling"
+  c++ "${SIMDJSON_FLAGS[@]}" -I"$simdjson" -c "$simdjson/simdjson.cpp" -o "$work/simdjson.o"
+  ar rcs "$1/lib/libsimdjson.a" "$work/simdjson.o"
+  cp "$simdjson/simdjson.h" "$1/include/"
+}
+
+build_librdkafka() {
+  find_librdkafka
+  say "librdkafka $LIBRDKAFKA_VERSION: configuring"
+  local what
+  (cd "$librdkafka" && ./configure "${LIBRDKAFKA_FLAGS[@]}") >"$work/configure.log" 2>&1 ||
+    { tail -30 "$work/configure.log" >&2; fail "librdkafka did not configure: scripts/setup.sh installs what it needs"; }
+  for what in "${LIBRDKAFKA_HAS[@]}"; do
+    grep -q "^#define $what 1" "$librdkafka/config.h" || fail "librdkafka found no $what: run scripts/setup.sh"
+  done
+  say "librdkafka $LIBRDKAFKA_VERSION: compiling (about a minute on two cores)"
+  make -C "$librdkafka/src" -j"$(nproc)" librdkafka.a >"$work/make.log" 2>&1 ||
+    { tail -30 "$work/make.log" >&2; fail "librdkafka did not compile"; }
+  cp "$librdkafka/src/librdkafka.a" "$1/lib/"
+  mkdir "$1/include/librdkafka"
+  cp "$librdkafka"/src/rdkafka{,_mock}.h "$1/include/librdkafka/"
+}
+
+build_rocksdb() {
+  find_rocksdb
+  say "RocksDB $ROCKSDB_VERSION: configuring"
+  cmake -S "$rocksdb" -B "$work/build" -G Ninja "${ROCKSDB_FLAGS[@]}" >"$work/cmake.log" 2>&1 ||
+    { tail -30 "$work/cmake.log" >&2; fail "RocksDB did not configure"; }
+  say "RocksDB $ROCKSDB_VERSION: compiling (the long part: about 5 minutes on two cores)"
+  NINJA_STATUS='deps: RocksDB [%f/%t, %es] ' ninja -C "$work/build" rocksdb
+  cp "$work/build/librocksdb.a" "$1/lib/"
+  cp -r "$rocksdb/include/rocksdb" "$1/include/"
+}
+
+# What has the mark of being complete is moved into place; a folder without it was left by hand.
+place() {  # made folder
+  : >"$1/complete"
+  rm -rf "$2"
+  mv "$1" "$2"
+}
+
 cd "$(dirname "$0")/.."
 if [[ -e $prefix/complete ]]; then
   say "ready in $prefix"
   exit
 fi
 [[ $(uname -m) == x86_64 ]] || fail "only x86-64 is built so far"
-for tool in cmake ninja c++ curl flock; do
+for tool in cmake ninja make c++ cc curl flock; do
   command -v "$tool" >/dev/null || fail "$tool is missing: run scripts/setup.sh"
 done
 
@@ -163,25 +259,16 @@ fi
 work=$(mktemp -d "$cache/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 started=$SECONDS
-mkdir -p "$work/prefix/lib" "$work/prefix/include"
-
-find_simdjson
-find_rocksdb
-
-say "simdjson $SIMDJSON_VERSION: compiling"
-c++ "${SIMDJSON_FLAGS[@]}" -I"$simdjson" -c "$simdjson/simdjson.cpp" -o "$work/simdjson.o"
-ar rcs "$work/prefix/lib/libsimdjson.a" "$work/simdjson.o"
-cp "$simdjson/simdjson.h" "$work/prefix/include/"
-
-say "RocksDB $ROCKSDB_VERSION: configuring"
-cmake -S "$rocksdb" -B "$work/build" -G Ninja "${ROCKSDB_FLAGS[@]}" >"$work/cmake.log" 2>&1 ||
-  { tail -30 "$work/cmake.log" >&2; fail "RocksDB did not configure"; }
-say "RocksDB $ROCKSDB_VERSION: compiling (the long part: about 5 minutes on two cores)"
-NINJA_STATUS='deps: RocksDB [%f/%t, %es] ' ninja -C "$work/build" rocksdb
-cp "$work/build/librocksdb.a" "$work/prefix/lib/"
-cp -r "$rocksdb/include/rocksdb" "$work/prefix/include/"
-
-: >"$work/prefix/complete"
-rm -rf "$prefix"  # left by hand: it has no mark of being complete
-mv "$work/prefix" "$prefix"
+mkdir "$work/prefix"
+for library in simdjson librdkafka rocksdb; do
+  place_of=${library}_folder
+  if [[ ! -e ${!place_of}/complete ]]; then
+    mkdir -p "$work/$library-made/lib" "$work/$library-made/include"
+    "build_$library" "$work/$library-made"
+    place "$work/$library-made" "${!place_of}"
+  fi
+  cp -al "${!place_of}/." "$work/prefix/"
+done
+rm "$work/prefix/complete"  # a link to that of a library
+place "$work/prefix" "$prefix"
 say "built in $((SECONDS - started)) s into $prefix"

@@ -35,6 +35,9 @@ need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
 need util-linux command -v flock
 need libgtest-dev test -e /usr/include/gtest/gtest.h
 need libxxhash-dev test -e /usr/include/xxhash.h
+need libssl-dev test -e /usr/include/openssl/ssl.h
+need libzstd-dev test -e /usr/include/zstd.h
+need zlib1g-dev test -e /usr/include/zlib.h
 need python3 command -v "$python"
 need python3-venv has_python_module ensurepip
 need python3-dev has_python_headers

@@ -38,6 +38,9 @@ need libxxhash-dev test -e /usr/include/xxhash.h
 need libssl-dev test -e /usr/include/openssl/ssl.h
 need libzstd-dev test -e /usr/include/zstd.h
 need zlib1g-dev test -e /usr/include/zlib.h
+need openjdk-17-jre-headless command -v java
+need maven command -v mvn
+need openssl command -v openssl
 need python3 command -v "$python"
 need python3-venv has_python_module ensurepip
 need python3-dev has_python_headers

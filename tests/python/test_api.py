@@ -19,7 +19,9 @@ import wrackline as wl
 from wrackline import _core
 
 PACKAGE = Path(wl.__file__).parent
-MODULES = sorted(f"wrackline.{one.name}" for one in pkgutil.iter_modules([str(PACKAGE)]) if one.name != "_core")
+MODULES = sorted(
+    one.name for one in pkgutil.walk_packages([str(PACKAGE)], "wrackline.") if one.name != "wrackline._core"
+)
 
 
 def test_all_is_what_can_be_imported() -> None:

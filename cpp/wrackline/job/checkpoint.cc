@@ -1,6 +1,7 @@
 #include "wrackline/job/checkpoint.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "wrackline/core/bytes.h"
@@ -51,8 +52,23 @@ class Checkpointer::Sink final : public FreezeSink {
   std::string step_;
 };
 
-Checkpointer::Checkpointer(std::unique_ptr<Store> store, Failpoints* failpoints)
-    : store_(std::move(store)), failpoints_(failpoints) {}
+std::string checkpoint_id(const std::string& transactional_id, int64_t recovery_count, int64_t commit_seq) {
+  return transactional_id + "-" + std::to_string(recovery_count) + "-" + std::to_string(commit_seq);
+}
+
+int64_t recovery_count_of(std::string_view checkpoint_id) {
+  const size_t last = checkpoint_id.rfind('-');
+  if (last == std::string_view::npos || last == 0) return 0;
+  const size_t before = checkpoint_id.rfind('-', last - 1);
+  if (before == std::string_view::npos) return 0;
+  const std::string_view digits = checkpoint_id.substr(before + 1, last - before - 1);
+  int64_t count = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+  return error == std::errc() && end == digits.data() + digits.size() ? count : 0;
+}
+
+Checkpointer::Checkpointer(std::unique_ptr<Store> store, Failpoints* failpoints, int64_t recovery_count)
+    : store_(std::move(store)), failpoints_(failpoints), recovery_count_(recovery_count) {}
 
 Status Checkpointer::freeze(const CheckpointSeal& seal, const std::vector<Step*>& steps) {
   WL_CHECK(!writing_ && durable_.empty());
@@ -108,7 +124,7 @@ Status Checkpointer::remove_unneeded() {
   }
   WL_ASSIGN_OR_RETURN(const std::vector<std::string> files, store_->list());
   for (const std::string& file : files) {
-    if (needed.contains(file)) continue;
+    if (needed.contains(file) || recovery_count_of(file) > recovery_count_) continue;
     // A file that stays is garbage, not wrong: the next checkpoint tries again.
     if (const Status status = store_->remove(file); !status.ok()) {
       if (status.code() == Code::kCrashed) return status;

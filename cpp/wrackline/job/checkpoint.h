@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -38,9 +39,17 @@ struct CheckpointSeal {
   std::vector<std::pair<std::string, std::string>> fingerprints;  // (step, what shapes its state)
 };
 
+// The id of a checkpoint, and so the name of its file: "<transactional id>-<recovery count>-<commit_seq>".
+std::string checkpoint_id(const std::string& transactional_id, int64_t recovery_count, int64_t commit_seq);
+// 0 of a name that is no such id.
+int64_t recovery_count_of(std::string_view checkpoint_id);
+
 class Checkpointer {
  public:
-  Checkpointer(std::unique_ptr<Store> store, Failpoints* failpoints);
+  // `recovery_count`: of the claim under which it works. Files of later claims are not its own to remove: somebody
+  // else has taken the task over, and it has not heard of it yet.
+  Checkpointer(std::unique_ptr<Store> store, Failpoints* failpoints,
+               int64_t recovery_count = std::numeric_limits<int64_t>::max());
 
   bool writing() const { return writing_; }
   // Id of the checkpoint that is durable and not yet named; empty: none.
@@ -60,7 +69,7 @@ class Checkpointer {
   Status restore(const CheckpointSeal& seal, const std::vector<Step*>& steps, const std::vector<std::string>& reset);
   // Fails if any file here is of another log or topic than `log_id`, or of a newer version: it is not ours to remove.
   Status check_owner(const std::string& log_id);
-  // Removes every file that `id` does not need (what a crash left behind). Empty `id`: all of them.
+  // Removes every file that the named checkpoint does not need (what a crash left behind), but those of later claims.
   Status remove_unneeded();
 
  private:
@@ -78,6 +87,7 @@ class Checkpointer {
 
   std::unique_ptr<Store> store_;
   Failpoints* failpoints_;
+  int64_t recovery_count_;
   Units units_;       // of the newest checkpoint that is named (or was restored)
   Units next_units_;  // of the one being written
   std::string next_id_;

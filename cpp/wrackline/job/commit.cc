@@ -16,7 +16,7 @@ constexpr int64_t kLateLineUs = 60'000'000;
 }  // namespace
 
 bool Worker::commit_due() const {
-  if (commit_requested_ || resetting_) return true;
+  if (commit_requested_ || resetting_ || has_rebalance()) return true;
   if (options_.commit_rows > 0 && rows_since_commit_ >= options_.commit_rows) return true;
   const int64_t now = env_.clock->steady_us();
   if (now - last_commit_us_ < options_.commit_interval * 1000) return false;
@@ -81,8 +81,7 @@ Status Worker::freeze(TaskSlot& slot) {
   slot.journal_at_freeze = slot.journal_floor + kOffsetsPerCommit;
   slot.seq_at_freeze = slot.sealed.commit_seq;
   CheckpointSeal seal{
-      .id = env_.transactional_id + "-" + std::to_string(slot.committed.recovery_count) + "-" +
-            std::to_string(slot.sealed.commit_seq),
+      .id = checkpoint_id(env_.transactional_id, slot.committed.recovery_count, slot.sealed.commit_seq),
       .log_id = slot.log_id,
       .job_hash = plan_->hash(),
       .commit_seq = slot.sealed.commit_seq,
@@ -111,7 +110,7 @@ Result<Progress> Worker::prepare_commit() {
   WL_RETURN_IF_ERROR(poll_checkpoints());
   if (ending_ || resetting_) {
     for (auto& slot : tasks_) {
-      if (slot->checkpointer && slot->checkpointer->writing()) return Progress::kIdle;
+      if (slot->checkpointer && slot->checkpointer->writing()) return poll_paused();
       if (resetting_ && slot->frozen && slot->checkpointer->durable().empty()) {
         return Status::unavailable(
             "reset: the checkpoint without the old state could not be written; nothing has changed");
@@ -198,15 +197,21 @@ Status Worker::on_committed() {
   last_commit_us_ = env_.clock->steady_us();
   say_late(last_commit_us_);
   rows_since_commit_ = 0;
+  for (auto& slot : tasks_) slot->rows_since_commit = 0;
   commit_requested_ = false;
   if (resetting_) {  // every task's checkpoint is without the old state: a recovery must not empty it again
     resetting_ = false;
-    options_.reset_steps.clear();
+    const std::lock_guard lock(env_.run->mutex);
+    for (auto& slot : tasks_) env_.run->reset.insert(slot->partition);
   }
-  phase_ = ending_ ? Phase::kDone : Phase::kRunning;
+  if (ending_) {
+    phase_ = Phase::kDone;
+    client_.reset();
+    return {};
+  }
+  phase_ = Phase::kRunning;
   pause_inputs(false);
-  if (phase_ == Phase::kDone && client_) client_.reset();
-  return {};
+  return has_rebalance() ? rebalance() : Status();
 }
 
 // One line a minute about records far behind W; at the end, what nobody reads.

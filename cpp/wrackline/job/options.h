@@ -7,8 +7,13 @@
 #include <vector>
 
 #include "wrackline/core/types.h"
+#include "wrackline/log/log.h"
 
 namespace wrackline {
+
+// kStatic: a worker that comes back at once gets its partitions back at once. kDynamic: it is a new member each time,
+// for instances that come and go.
+enum class Membership : uint8_t { kStatic, kDynamic };
 
 struct JobOptions {
   Millis commit_interval = 100;          // > 0
@@ -22,6 +27,10 @@ struct JobOptions {
   bool resume_append = false;            // resume="append": a bounded input that had ended has grown
   std::vector<std::string> reset_steps;  // start these steps with empty state (semantics.md 10)
   Millis recovery_deadline = 60'000;     // give up when recoveries in a row make no progress for so long
+  Guarantee guarantee = Guarantee::kExactlyOnce;
+  Membership membership = Membership::kStatic;
+  // The log's: it ends transactions that are open for longer. Whoever is fenced twice within it has a rival.
+  Millis transaction_timeout = 10'000;
 
   // When to end: the first that is true. None: run until stopped.
   bool until_now = false;  // at the end that the input had at the start

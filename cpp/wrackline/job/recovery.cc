@@ -12,6 +12,7 @@ namespace wrackline {
 namespace {
 
 constexpr const char* kStartOver = "fresh=True starts over";
+constexpr int64_t kPatience = 100;  // looks after a deadline: the process may have slept through it
 constexpr int64_t kFirstBackoffUs = 10'000;
 constexpr int64_t kLastBackoffUs = 1'000'000;
 
@@ -37,6 +38,11 @@ Result<Progress> Worker::recover(const Status& cause) {
   const int64_t backoff = std::min(kLastBackoffUs, kFirstBackoffUs << std::min<int64_t>(failures_ - 1, 7));
   log_line(LogLevel::kWarning, "job " + plan_->job() + " recovers: " + cause.to_string());
   tasks_.clear();
+  parked_.clear();
+  to_take_.clear();
+  assigned_ = answer_due_ = asked_ = ask_again_ = fencing_ = forgot_ = false;
+  to_fence_.clear();
+  known_owners_.clear();
   sink_.reset();
   client_.reset();
   retry_at_us_ = now + (failures_ == 1 ? 0 : backoff);
@@ -46,6 +52,17 @@ Result<Progress> Worker::recover(const Status& cause) {
   inputs_paused_ = false;
   phase_ = Phase::kStart;
   return Progress::kWorked;
+}
+
+// A process that slept longer than its transaction may live is fenced by the log itself, and goes on from what is
+// committed. One that is fenced again at once has a rival, which would be fenced by it in turn, and so on.
+Result<Progress> Worker::on_fenced(const Status& cause) {
+  const int64_t now = env_.clock->steady_us();
+  const bool again = last_fenced_us_ && now - *last_fenced_us_ <= options_.transaction_timeout * 1000;
+  last_fenced_us_ = now;
+  if (!again) return recover(cause);
+  return Status::fenced("another instance uses the transactional id " + env_.transactional_id +
+                        " (state directory copied to another machine?): " + cause.message());
 }
 
 // The topic that the job reads. kNotFound says how to make it.
@@ -89,6 +106,7 @@ Status Worker::start() {
   }
   // Partitions are never taken away from a topic: if there are fewer, it is another topic.
   WL_ASSIGN_OR_RETURN(const Offsets committed, env_.log->committed(group_));
+  WL_RETURN_IF_ERROR(note_claims(committed));
   for (const auto& [partition, offset] : committed) {
     if (partition.topic == plan_->source().topic && partition.partition >= partitions) {
       return Status::invalid("job " + plan_->job() + " has read " + where(partition) + ", but the topic has " +
@@ -126,14 +144,46 @@ Status Worker::start() {
     sinks.emplace_back(std::move(spec));
   }
   sink_ = std::make_unique<TransactionSink>(*this, std::move(sinks));
-  WL_ASSIGN_OR_RETURN(client_, env_.log->client());
+  WL_ASSIGN_OR_RETURN(client_, env_.log->client({.guarantee = options_.guarantee, .instance = env_.instance}));
   client_->start_init(env_.transactional_id);
   phase_ = Phase::kInit;
   return {};
 }
 
+Status Worker::note_claims(const Offsets& committed) {
+  if (!options_.fresh) return {};
+  const std::string anchor = plan_->source().topic.empty() ? plan_->journal_topic() : plan_->source().topic;
+  const std::lock_guard lock(env_.run->mutex);
+  if (env_.run->claims_before) return {};
+  std::map<int32_t, int64_t> claims;
+  for (const auto& [partition, offset] : committed) {
+    if (partition.topic != anchor) continue;
+    WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(offset.metadata));
+    claims[partition.partition] = metadata.recovery_count;
+  }
+  env_.run->claims_before = std::move(claims);
+  return {};
+}
+
+bool Worker::starts_over(const TaskSlot& slot) const {
+  if (!options_.fresh) return false;
+  const std::lock_guard lock(env_.run->mutex);
+  const auto before = env_.run->claims_before->find(slot.partition);
+  return before != env_.run->claims_before->end() && slot.committed.recovery_count <= before->second;
+}
+
+// Of a task whose claims the log has forgotten: its checkpoints may still lie there, and no id may come twice.
+Result<int64_t> Worker::highest_claim_on_disk(const TaskSlot& slot) const {
+  WL_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, env_.open_store(slot.partition));
+  WL_ASSIGN_OR_RETURN(const std::vector<std::string> files, store->list());
+  int64_t highest = 0;
+  for (const std::string& file : files) highest = std::max(highest, recovery_count_of(file));
+  return highest;
+}
+
 Status Worker::make_slots(const Offsets& offsets) {
   for (auto& slot : tasks_) {
+    if (slot->stage != TaskStage::kRecovering) continue;
     slot->log_id = env_.log->id();
     if (!slot->input.topic.empty()) {
       WL_ASSIGN_OR_RETURN(const TopicInfo info, env_.log->topic(slot->input.topic));
@@ -147,7 +197,7 @@ Status Worker::make_slots(const Offsets& offsets) {
       slot->had_commit = true;
       slot->committed_offset = env_.rows ? -1 : found->second.offset;
     }
-    if (found != offsets.end() && (!options_.fresh || fresh_done_)) continue;
+    if (found != offsets.end() && !starts_over(*slot)) continue;
     if (found == offsets.end() && !options_.fresh) {
       WL_ASSIGN_OR_RETURN(const int64_t journal_start, env_.log->start_offset(slot->journal));
       if (journal_end > journal_start) {
@@ -160,7 +210,10 @@ Status Worker::make_slots(const Offsets& offsets) {
       }
     }
     // The first start, or one that forgets the others: recovery counts go on, so that no checkpoint id comes twice.
-    const int64_t recoveries = slot->committed.recovery_count;
+    int64_t recoveries = slot->committed.recovery_count;
+    if (found == offsets.end()) {
+      WL_ASSIGN_OR_RETURN(recoveries, highest_claim_on_disk(*slot));
+    }
     slot->committed = CommitMetadata{};
     slot->committed.recovery_count = recoveries;
     slot->committed.job_hash = plan_->hash();
@@ -178,6 +231,7 @@ Status Worker::make_slots(const Offsets& offsets) {
 Status Worker::claim() {
   Offsets offsets;
   for (auto& slot : tasks_) {
+    if (slot->stage != TaskStage::kRecovering) continue;
     ++slot->committed.recovery_count;
     slot->committed.transactional_id = env_.transactional_id;
     CommitMetadata& metadata = slot->committed;
@@ -190,10 +244,9 @@ Status Worker::claim() {
 }
 
 Status Worker::restore(TaskSlot& slot) {
-  fresh_done_ = true;  // the claim said so
   WL_ASSIGN_OR_RETURN(slot.task, Task::make(plan_, slot.input, sink_.get()));
   WL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, env_.open_store(slot.partition));
-  slot.checkpointer = std::make_unique<Checkpointer>(std::move(store), env_.failpoints);
+  slot.checkpointer = std::make_unique<Checkpointer>(std::move(store), env_.failpoints, slot.committed.recovery_count);
   const CommitMetadata& committed = slot.committed;
   int64_t first = committed.start_offset;
   if (committed.checkpoint.empty()) {
@@ -214,7 +267,7 @@ Status Worker::restore(TaskSlot& slot) {
     }
     WL_RETURN_IF_ERROR(accept_changed_job(slot, &*seal));
     if (env_.rows) WL_RETURN_IF_ERROR(check_rows(seal->offset, seal->input_hash));
-    WL_RETURN_IF_ERROR(slot.checkpointer->restore(*seal, slot.task->steps(), options_.reset_steps));
+    WL_RETURN_IF_ERROR(slot.checkpointer->restore(*seal, slot.task->steps(), reset_of(slot)));
     first = seal->offset;
     slot.task->set_offset(first);
     WL_RETURN_IF_ERROR(slot.task->restore_time(seal->time_state));
@@ -250,6 +303,12 @@ Status Worker::restore(TaskSlot& slot) {
   return {};
 }
 
+// The steps that this run still has to empty.
+std::vector<std::string> Worker::reset_of(const TaskSlot& slot) const {
+  const std::lock_guard lock(env_.run->mutex);
+  return env_.run->reset.contains(slot.partition) ? std::vector<std::string>() : options_.reset_steps;
+}
+
 // The bounded rows are those that an earlier run has begun to read.
 Status Worker::check_rows(int64_t read, uint64_t input_hash) const {
   if (env_.rows->size() >= read && env_.rows->fingerprint(std::min(read, kFirstRecords)) == input_hash) return {};
@@ -260,7 +319,8 @@ Status Worker::check_rows(int64_t read, uint64_t input_hash) const {
 // A changed job: fitting state just goes on after an orderly end; with something to replay it is refused.
 Status Worker::accept_changed_job(const TaskSlot& slot, const CheckpointSeal* seal) const {
   const bool nothing_to_replay = slot.committed.commit_seq == (seal ? seal->commit_seq : 0);
-  const bool changed = slot.committed.job_hash != plan_->hash() || !options_.reset_steps.empty();
+  const std::vector<std::string> reset = reset_of(slot);
+  const bool changed = slot.committed.job_hash != plan_->hash() || !reset.empty();
   if (changed && !nothing_to_replay && !options_.replay_accept) {
     return Status::invalid(
         "job " + plan_->job() + " has changed since commit " + std::to_string(slot.committed.commit_seq) + " of " +
@@ -272,8 +332,7 @@ Status Worker::accept_changed_job(const TaskSlot& slot, const CheckpointSeal* se
   }
   if (seal == nullptr) return {};
   for (const Step* step : slot.task->steps()) {
-    if (std::find(options_.reset_steps.begin(), options_.reset_steps.end(), step->name()) != options_.reset_steps.end())
-      continue;
+    if (std::find(reset.begin(), reset.end(), step->name()) != reset.end()) continue;
     const std::string now = step->fingerprint();
     const auto before = std::find_if(seal->fingerprints.begin(), seal->fingerprints.end(),
                                      [&](const auto& f) { return f.first == step->name(); });
@@ -305,11 +364,26 @@ Status Worker::on_journal(const event::Polled& polled) {
   return {};
 }
 
+Status Worker::on_journal_end(TaskSlot& slot, int64_t next_offset) {
+  if (slot.journal_read) return {};
+  // The markers of a former owner's transactions may still be on their way: the row is there, but cannot be seen yet.
+  WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.journal, Isolation::kReadUncommitted));
+  if (end > next_offset) return {};
+  return Status::corruption("journal " + where(slot.journal) + ": ends before the row of commit " +
+                            std::to_string(slot.committed.commit_seq) + "; it was trimmed or belongs to another job. " +
+                            kStartOver);
+}
+
 Result<Progress> Worker::read_journals() {
   if (!std::all_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->journal_read; })) {
-    return on_event(client_->poll(options_.max_poll_records));
+    WL_ASSIGN_OR_RETURN(const Progress progress, on_event(client_->poll(options_.max_poll_records)));
+    const bool late = env_.clock->steady_us() - restoring_since_us_ > options_.recovery_deadline * 1000;
+    if (progress != Progress::kIdle || !late || ++idle_and_late_ < kPatience) return progress;
+    return Status::unavailable("journal " + plan_->journal_topic() +
+                               ": rows that are committed are still behind an open transaction");
   }
   for (auto& slot : tasks_) {
+    if (slot->stage != TaskStage::kRecovering) continue;
     if (static_cast<int64_t>(slot->rows.size()) != slot->committed.commit_seq - slot->restored_seq) {
       return Status::corruption("journal " + where(slot->journal) + " lacks rows between commit " +
                                 std::to_string(slot->restored_seq) + " and " +
@@ -329,7 +403,7 @@ Result<Progress> Worker::read_journals() {
 Result<Progress> Worker::replay() {
   if (busy()) return advance_tasks();
   for (auto& slot : tasks_) {
-    if (slot->replayed) continue;
+    if (slot->replayed || slot->stage != TaskStage::kRecovering) continue;
     bool at_boundary = false;
     WL_RETURN_IF_ERROR(replay_boundary(*slot, at_boundary));
     if (at_boundary || slot->replayed) return Progress::kWorked;
@@ -362,7 +436,7 @@ Result<Progress> Worker::replay() {
       WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kDuringReplay));
       return Progress::kWorked;
     }
-    if (slot->at_end) {  // no records between here and the boundary: markers, aborted ones
+    if (slot->at_end && slot->end_at >= boundary) {  // no records between here and the boundary: markers, aborted ones
       slot->task->skip_to(boundary);
       return Progress::kWorked;
     }
@@ -427,7 +501,7 @@ Status Worker::finish_replay(TaskSlot& slot) {
   if (!slot.had_commit || options_.replay_accept || slot.committed.commit_seq == 0) return {};
   const bool watermark = slot.committed.watermark == slot.task->last_watermark();
   const bool ledger = slot.committed.ledger_hash == hash_of(slot.task->ledger()) ||
-                      slot.committed.job_hash != plan_->hash() || !options_.reset_steps.empty();
+                      slot.committed.job_hash != plan_->hash() || !reset_of(slot).empty();
   const bool rows = slot.committed.rows_hash == slot.task->rows_hash();
   if (watermark && ledger && rows) return {};
   return Status::fatal(
@@ -440,50 +514,66 @@ Status Worker::finish_replay(TaskSlot& slot) {
 Status Worker::enter_running() {
   // Only now that every task is well: a refused start leaves all files as they were.
   // The old state of a reset step goes once a checkpoint without it is named.
-  resetting_ = env_.tap == nullptr && !options_.reset_steps.empty();
+  bool recovered = tasks_.empty();
   for (auto& slot : tasks_) {
-    if (slot->checkpointer && !resetting_) WL_RETURN_IF_ERROR(slot->checkpointer->remove_unneeded());
+    if (slot->stage != TaskStage::kRecovering) continue;
+    recovered = true;
+    if (env_.tap != nullptr) continue;
+    if (!reset_of(*slot).empty())
+      resetting_ = true;
+    else
+      WL_RETURN_IF_ERROR(slot->checkpointer->remove_unneeded());
   }
-  stats_.rows_total = 0;
+  pause_inputs(false);
+  stats_.rows_total = stats_.rows_taken;
   for (auto& slot : tasks_) {
-    Task& task = *slot->task;
-    if (slot->committed_ledger.empty()) slot->committed_ledger = task.ledger();
-    if (task.ended() && env_.rows && !options_.resume_append) {
-      if (inputs_ended_) {  // by this run's own last commit, whose answer was lost
-        phase_ = Phase::kDone;
-        return {};
-      }
-      return Status::invalid(
-          "job " + plan_->job() +
-          ": this bounded input has been read to its end by an earlier run; resume=\"append\" goes on "
-          "with rows that were added, " +
-          kStartOver);
-    }
-    task.reopen();
-    if (env_.trace) task.set_trace(env_.trace);
-    task.suppress_output(false);
-    task.start(env_.clock->now());
-    slot->at_end = false;
-    if (env_.rows) {
-      stats_.rows_total += env_.rows->size() - task.offset();
-      continue;
-    }
-    if (options_.until_now) {
-      auto known = end_offsets_.find(slot->partition);
-      if (known == end_offsets_.end()) {
-        WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot->input, Isolation::kReadCommitted));
-        known = end_offsets_.emplace(slot->partition, end).first;
-      }
-      slot->end_offset = known->second;
-      stats_.rows_total += slot->end_offset - task.offset();
-    }
-    client_->read_from(slot->input, task.offset(), Isolation::kReadCommitted);
+    if (slot->stage != TaskStage::kRunning) WL_RETURN_IF_ERROR(begin_task(*slot));
+    if (phase_ == Phase::kDone) return {};
+    if (env_.rows)
+      stats_.rows_total += env_.rows->size() - slot->task->offset();
+    else if (options_.until_now)
+      stats_.rows_total += std::max<int64_t>(0, slot->end_offset - slot->task->offset());
   }
+  phase_ = Phase::kRunning;
+  if (!recovered) return {};
   running_since_us_ = env_.clock->steady_us();
   last_commit_us_ = running_since_us_;
   // What was replayed is not replayed again: a job that is killed often would replay more each time.
   last_checkpoint_us_ = running_since_us_ - (stats_.rows_replayed > 0 ? options_.checkpoint_interval * 1000 : 0);
-  phase_ = Phase::kRunning;
+  return {};
+}
+
+// A task that has recovered, or was parked, reads on from where it stands.
+Status Worker::begin_task(TaskSlot& slot) {
+  Task& task = *slot.task;
+  slot.stage = TaskStage::kRunning;
+  if (slot.committed_ledger.empty()) slot.committed_ledger = task.ledger();
+  if (task.ended() && env_.rows && !options_.resume_append) {
+    if (inputs_ended_) {  // by this run's own last commit, whose answer was lost
+      phase_ = Phase::kDone;
+      return {};
+    }
+    return Status::invalid("job " + plan_->job() +
+                           ": this bounded input has been read to its end by an earlier run; resume=\"append\" goes on "
+                           "with rows that were added, " +
+                           kStartOver);
+  }
+  task.reopen();
+  if (env_.trace) task.set_trace(env_.trace);
+  task.suppress_output(false);
+  task.start(env_.clock->now());
+  slot.at_end = false;
+  if (env_.rows) return {};
+  if (options_.until_now) {
+    const std::lock_guard lock(env_.run->mutex);
+    auto known = env_.run->end_offsets.find(slot.partition);
+    if (known == env_.run->end_offsets.end()) {
+      WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadCommitted));
+      known = env_.run->end_offsets.emplace(slot.partition, end).first;
+    }
+    slot.end_offset = known->second;
+  }
+  client_->read_from(slot.input, task.offset(), Isolation::kReadCommitted);
   return {};
 }
 

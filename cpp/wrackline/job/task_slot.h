@@ -1,5 +1,5 @@
-// What a worker keeps of one task beside the task itself, and where its rows go. Shared by the worker's three
-// source files only.
+// What a worker keeps of one task beside the task itself, and where its rows go. Shared by the worker's source files
+// only.
 #pragma once
 
 #include <map>
@@ -12,8 +12,14 @@
 
 namespace wrackline {
 
+// kParked: given up in order; is as it was at its last commit. Taken back, it reads on when the worker does.
+enum class TaskStage : uint8_t { kRecovering, kParked, kRunning };
+
 struct Worker::TaskSlot {
   int32_t partition = 0;
+  TaskStage stage = TaskStage::kRecovering;
+  bool lost = false;     // someone else's, to be dropped as soon as no transaction holds it
+  bool revoked = false;  // to be given up, likewise
   TopicPartition input;  // topic ""  for bounded rows
   TopicPartition journal;
   TopicPartition anchor;  // whose committed offset carries the metadata: the input, or the journal for bounded rows
@@ -52,7 +58,9 @@ struct Worker::TaskSlot {
   int64_t seq_at_freeze = 0;        // the same of the one being written
   std::string log_id;               // of log and topic: a checkpoint belongs to one
 
-  bool at_end = false;      // told by the log since the last record
+  bool at_end = false;  // told by the log since the last record
+  int64_t end_at = 0;   // and that it is there
+  int64_t rows_since_commit = 0;
   int64_t end_offset = -1;  // until_now: where this run ends
 };
 

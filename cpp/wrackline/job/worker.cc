@@ -15,7 +15,9 @@ constexpr int64_t kAppendBytes = 256 * 1024;  // rows held together before they 
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv env)
-    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()) {}
+    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()) {
+  if (env_.run == nullptr) env_.run = std::make_shared<SharedRun>();
+}
 
 Worker::~Worker() = default;
 
@@ -23,8 +25,9 @@ Result<Progress> Worker::step() {
   Result<Progress> progress = step_phase();
   if (progress.ok()) return progress;
   const Status status = progress.status();
+  if (env_.tap == nullptr && status.code() == Code::kFenced) return on_fenced(status);
   const bool mendable = env_.tap == nullptr && (status.code() == Code::kAbort || status.code() == Code::kRetriable);
-  if (mendable) return recover(status);
+  if (mendable || (status.code() != Code::kCrashed && taken_over())) return recover(status);
   return status;
 }
 
@@ -34,9 +37,18 @@ Result<Progress> Worker::step_phase() {
       if (env_.clock->steady_us() < retry_at_us_) return Progress::kIdle;
       WL_RETURN_IF_ERROR(env_.tap ? start_throw_away() : start());
       return Progress::kWorked;
-    case Phase::kInit:
     case Phase::kAssign:
+      if (stop_requested_) {  // what it had is committed, and nothing else is its own
+        phase_ = Phase::kDone;
+        client_.reset();
+        return Progress::kDone;
+      }
+      return on_event(client_->poll(1));
     case Phase::kFetchCommitted:
+      if (!stop_requested_) return on_event(client_->poll(1));
+      WL_RETURN_IF_ERROR(stop_waiting());
+      return Progress::kWorked;
+    case Phase::kInit:
     case Phase::kClaim:
     case Phase::kSendOffsets:
     case Phase::kCommit: return on_event(client_->poll(1));
@@ -47,6 +59,8 @@ Result<Progress> Worker::step_phase() {
         return Progress::kWorked;
       }
       phase_ = Phase::kReadJournal;
+      restoring_since_us_ = env_.clock->steady_us();
+      idle_and_late_ = 0;
       return Progress::kWorked;
     case Phase::kReadJournal: return read_journals();
     case Phase::kReplay: return replay();
@@ -73,7 +87,7 @@ Result<Progress> Worker::run() {
       return std::any_of(tasks_.begin(), tasks_.end(),
                          [&](const auto& slot) { return slot->checkpointer && predicate(*slot->checkpointer); });
     };
-    if (any([](const Checkpointer& checkpointer) { return checkpointer.writing(); })) return Progress::kIdle;
+    if (any([](const Checkpointer& checkpointer) { return checkpointer.writing(); })) return poll_paused();
     ending_ = !any([](const Checkpointer& checkpointer) { return !checkpointer.durable().empty(); });
     if (ending_ && !stop_requested_) WL_RETURN_IF_ERROR(end_inputs());
     phase_ = Phase::kDrain;
@@ -101,11 +115,35 @@ Result<Progress> Worker::on_event(Event event) {
     if (phase_ == Phase::kRunning) WL_RETURN_IF_ERROR(check_idle());
     return busy() ? Progress::kWorked : Progress::kIdle;
   }
-  if (auto* failed = std::get_if<event::Failed>(&event)) return failed->status;
-  if (std::holds_alternative<event::Revoked>(event) || std::holds_alternative<event::Lost>(event)) {
-    // What is not committed is dropped, and whoever has the partition next goes on from the last commit.
-    if (std::holds_alternative<event::Revoked>(event)) client_->answer_revoke();
-    return Status::abort("partitions were taken away");
+  if (auto* failed = std::get_if<event::Failed>(&event)) {
+    // Perhaps of a read for a task that was given up since: what is there is for its new owner to say.
+    if (failed->status.code() == Code::kNotFound && forgot_) return Status::abort(failed->status.message());
+    return failed->status;
+  }
+  if (auto* revoked = std::get_if<event::Revoked>(&event)) {
+    WL_RETURN_IF_ERROR(on_revoked(*revoked));
+    return Progress::kWorked;
+  }
+  if (auto* assigned = std::get_if<event::Assigned>(&event)) {
+    WL_RETURN_IF_ERROR(on_assigned(*assigned));
+    return Progress::kWorked;
+  }
+  if (auto* lost = std::get_if<event::Lost>(&event)) {
+    WL_RETURN_IF_ERROR(on_lost(*lost));
+    return Progress::kWorked;
+  }
+  if (auto* committed = std::get_if<event::Committed>(&event)) {
+    WL_RETURN_IF_ERROR(on_committed_offsets(committed->offsets));
+    return Progress::kWorked;
+  }
+  if (auto* unstable = std::get_if<event::Unstable>(&event)) {
+    on_unstable(unstable->offsets);
+    return Progress::kWorked;
+  }
+  if (std::holds_alternative<event::Fenced>(event)) {
+    fencing_ = false;
+    fence_next();
+    return Progress::kWorked;
   }
   if (auto* polled = std::get_if<event::Polled>(&event)) {
     if (phase_ == Phase::kReadJournal) WL_RETURN_IF_ERROR(on_journal(*polled));
@@ -117,13 +155,11 @@ Result<Progress> Worker::on_event(Event event) {
     for (auto& slot : tasks_) {
       if (slot->input == end->partition) {
         slot->at_end = true;
-        if (phase_ == Phase::kRunning) slot->task->skip_to(std::max(slot->task->offset(), end->next_offset));
+        slot->end_at = end->next_offset;
+        if (slot->stage == TaskStage::kRunning) slot->task->skip_to(std::max(slot->task->offset(), end->next_offset));
       }
-      if (phase_ == Phase::kReadJournal && slot->journal == end->partition && !slot->journal_read) {
-        return Status::corruption("journal " + slot->journal.topic + ", partition " + std::to_string(slot->partition) +
-                                  ": ends before the row of commit " + std::to_string(slot->committed.commit_seq) +
-                                  "; it was trimmed or belongs to another job. fresh=True starts over");
-      }
+      if (phase_ == Phase::kReadJournal && slot->journal == end->partition)
+        WL_RETURN_IF_ERROR(on_journal_end(*slot, end->next_offset));
     }
     return Progress::kWorked;
   }
@@ -134,28 +170,6 @@ Result<Progress> Worker::on_event(Event event) {
           client_->subscribe(group_, {plan_->source().topic.empty() ? plan_->journal_topic() : plan_->source().topic}));
       phase_ = Phase::kAssign;
       return Progress::kWorked;
-    case Phase::kAssign:
-      if (auto* assigned = std::get_if<event::Assigned>(&event)) {
-        client_->start_committed(group_, assigned->partitions);
-        tasks_.clear();
-        for (const TopicPartition& anchor : assigned->partitions) {
-          auto slot = std::make_unique<TaskSlot>();
-          slot->partition = anchor.partition;
-          slot->anchor = anchor;
-          slot->input = {plan_->source().topic, anchor.partition};
-          slot->journal = {plan_->journal_topic(), anchor.partition};
-          tasks_.push_back(std::move(slot));
-        }
-        phase_ = Phase::kFetchCommitted;
-      }
-      return Progress::kWorked;
-    case Phase::kFetchCommitted:
-      if (auto* committed = std::get_if<event::Committed>(&event)) {
-        WL_RETURN_IF_ERROR(make_slots(committed->offsets));
-        WL_RETURN_IF_ERROR(claim());
-        phase_ = Phase::kClaim;
-      }
-      return Progress::kWorked;
     case Phase::kClaim:
       if (std::holds_alternative<event::OffsetsSent>(event)) client_->start_commit();
       if (auto* ended = std::get_if<event::TransactionEnded>(&event)) {
@@ -163,6 +177,7 @@ Result<Progress> Worker::on_event(Event event) {
         if (!ended->committed) return Status::abort("the claim was aborted");
         WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kClaim));
         phase_ = Phase::kRestore;
+        WL_RETURN_IF_ERROR(rebalance());  // what came meanwhile
       }
       return Progress::kWorked;
     case Phase::kSendOffsets:
@@ -190,6 +205,7 @@ Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
   slot.at_end = false;
   const int64_t rows = polled.records->size();
   rows_since_commit_ += rows;
+  slot.rows_since_commit += rows;
   stats_.rows_taken += rows;
   WL_RETURN_IF_ERROR(slot.task->take_records(polled.records, polled.next_offset, env_.clock->now()));
   WL_RETURN_IF_ERROR(slot.task->check_memory(options_.memory_limit));
@@ -240,6 +256,13 @@ Result<Progress> Worker::advance_and_append() {
   return appended ? advance_tasks() : on_event(client_->poll(0));
 }
 
+// Nothing is taken, but the log is heard.
+Result<Progress> Worker::poll_paused() {
+  if (client_ == nullptr) return Progress::kIdle;
+  pause_inputs(true);
+  return on_event(client_->poll(0));
+}
+
 Result<Progress> Worker::advance_tasks() {
   for (size_t i = 0; i < tasks_.size(); ++i) {
     TaskSlot& slot = *tasks_[(next_task_ + i) % tasks_.size()];
@@ -281,8 +304,8 @@ bool Worker::input_finished() const {
 
 // W becomes +infinity where the input has truly ended: bounded rows, or a topic that the run closes.
 Status Worker::end_inputs() {
-  const bool rows_ended =
-      env_.rows != nullptr && env_.rows->closed() && tasks_.front()->task->offset() >= env_.rows->size();
+  const bool rows_ended = env_.rows != nullptr && env_.rows->closed() && !tasks_.empty() &&
+                          tasks_.front()->task->offset() >= env_.rows->size();
   const bool topic_closed = env_.rows == nullptr && options_.until_now && options_.close &&
                             std::all_of(tasks_.begin(), tasks_.end(), [](const auto& slot) {
                               return slot->task->offset() >= slot->end_offset;  // rows= may end the run before

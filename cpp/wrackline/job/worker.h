@@ -3,10 +3,12 @@
 // over it in production and a seeded scheduler in tests.
 //
 //   kStart -> kInit -> kAssign -> kFetchCommitted -> kClaim -> kRestore -> kReadJournal -> kReplay -> kRunning
-//                                                                                           |            |
-//     ^---------------- any failure that a recovery mends: drop all that is not committed <-+- kCommit* <-+
-//                                                                                                   |
-//                                                                                                 kDone
+//                         ^               ^                                                 |            |
+//                         +-- revoked ----+-- assigned ------------------- kCommit* --------|------------+
+//                                                                              |            |
+//     ^---------------- any failure that a recovery mends: drop all that is not committed --+   -> kDone
+//
+// Partitions come and go at the instants between two transactions (rebalance.cc): tasks that go on wait there.
 #pragma once
 
 #include <atomic>
@@ -16,7 +18,9 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -40,6 +44,16 @@ class RowTap {
   virtual void rows(int sink, const Batch& batch) = 0;
 };
 
+// What the workers of one run know together: partitions move between them. Guarded by its mutex.
+struct SharedRun {
+  std::mutex mutex;
+  std::map<int32_t, int64_t> end_offsets;  // until_now: fixed at the first start
+  // What the log had committed at the first start: recovery counts by partition. fresh=True starts over what was
+  // claimed by then, not what this run has claimed since.
+  std::optional<std::map<int32_t, int64_t>> claims_before;
+  std::set<int32_t> reset;  // partitions whose reset_steps are emptied: the named checkpoint is without them
+};
+
 // What a worker works with. Everything outlives it.
 struct WorkerEnv {
   std::shared_ptr<Log> log;  // may be null for bounded rows with a tap
@@ -51,6 +65,8 @@ struct WorkerEnv {
   RowTap* tap = nullptr;             // not null: commits nothing, joins no group, keeps no state
   std::shared_ptr<RowsSource> rows;  // of a plan without topic
   TraceSink* trace = nullptr;
+  std::string instance;            // ClientOptions::instance
+  std::shared_ptr<SharedRun> run;  // null: it is the run's only worker
 };
 
 struct WorkerStats {
@@ -62,6 +78,7 @@ struct WorkerStats {
   int64_t commits = 0;
   int64_t checkpoints = 0;
   int64_t recoveries = 0;
+  int64_t adopted = 0;  // tasks that came back and went on as they were
   int64_t state_bytes = 0;
   int64_t longest_freeze_us = 0;
   int64_t rows_total = 0;             // until_now: records between start and end; 0: unknown
@@ -119,9 +136,29 @@ class Worker {
     kDone
   };
 
-  // One per phase, or per event of a phase (worker.cc; recovery.cc; commit.cc). Each does a bounded piece.
+  // One per phase, or per event of a phase (worker.cc; rebalance.cc; recovery.cc; commit.cc). Each does a bounded
+  // piece.
   Result<Progress> step_phase();
   Result<Progress> on_event(Event event);
+
+  // rebalance.cc: partitions come and go.
+  bool has_rebalance() const { return answer_due_ || assigned_; }
+  bool all_ready() const;
+  Status on_assigned(const event::Assigned& assigned);
+  Status on_revoked(const event::Revoked& revoked);
+  Status on_lost(const event::Lost& lost);
+  Status rebalance_soon();
+  Status rebalance();  // REQUIRES: no transaction is open
+  void give_up();
+  Status take_up();
+  void ask_committed();
+  Status on_committed_offsets(const Offsets& offsets);
+  Status adopt_parked(const Offsets& offsets);
+  void on_unstable(const Offsets& offsets);
+  void fence_next();
+  void forget(TaskSlot& slot);
+  Status stop_waiting();
+  bool taken_over() const;
 
   // recovery.cc: from nothing to the committed state, one path for a first start and every failure.
   Result<TopicInfo> input_topic() const;
@@ -130,15 +167,22 @@ class Worker {
   Status make_slots(const Offsets& offsets);
   Status claim();
   Status restore(TaskSlot& slot);
+  std::vector<std::string> reset_of(const TaskSlot& slot) const;
+  Status note_claims(const Offsets& committed);
+  bool starts_over(const TaskSlot& slot) const;
+  Result<int64_t> highest_claim_on_disk(const TaskSlot& slot) const;
   Status check_rows(int64_t read, uint64_t input_hash) const;
   Status accept_changed_job(const TaskSlot& slot, const CheckpointSeal* seal) const;
   Status on_journal(const event::Polled& polled);
+  Status on_journal_end(TaskSlot& slot, int64_t next_offset);
   Result<Progress> read_journals();
   Result<Progress> replay();
   Status replay_boundary(TaskSlot& slot, bool& at_boundary);
   Status finish_replay(TaskSlot& slot);
   Status enter_running();
+  Status begin_task(TaskSlot& slot);
   Result<Progress> recover(const Status& cause);
+  Result<Progress> on_fenced(const Status& cause);
 
   // worker.cc: the way of the records.
   Result<Progress> run();
@@ -148,6 +192,7 @@ class Worker {
   Result<Progress> advance_tasks();
   Result<bool> append_held();
   Result<Progress> advance_and_append();
+  Result<Progress> poll_paused();
   bool busy() const;
   bool input_finished() const;
   Status end_inputs();
@@ -175,6 +220,19 @@ class Worker {
   std::unique_ptr<LogClient> client_;
   std::unique_ptr<TransactionSink> sink_;
   std::vector<std::unique_ptr<TaskSlot>> tasks_;
+
+  // Rebalances.
+  std::vector<std::unique_ptr<TaskSlot>> parked_;  // given up in order; until the next assignment
+  std::vector<TopicPartition> to_take_;            // assigned, not yet taken up
+  bool assigned_ = false;                          // there was an assignment, perhaps of nothing, that is not taken up
+  bool answer_due_ = false;                        // to a revoke
+  bool asked_ = false;                             // start_committed() is in flight
+  bool ask_again_ = false;                         // about other tasks than it asked for, or about later times
+  std::deque<std::string> to_fence_;
+  std::set<std::string> known_owners_;  // that are or have been in to_fence_
+  bool fencing_ = false;
+  bool forgot_ = false;  // a task, in its recovery
+
   std::atomic<bool> stop_requested_ = false;
   bool commit_requested_ = false;
   bool ending_ = false;  // the commit under way is the last one
@@ -187,11 +245,12 @@ class Worker {
   int64_t running_since_us_ = 0;
   int64_t first_failure_us_ = 0;  // of failures_; recoveries are bounded from here
   int64_t retry_at_us_ = 0;
-  int64_t failures_ = 0;                    // recoveries in a row: without a commit or a good while between
-  std::map<int32_t, int64_t> end_offsets_;  // until_now: fixed at the first start
-  bool inputs_ended_ = false;               // by this run
-  bool resetting_ = false;                  // reset_steps are emptied; the next commit names a checkpoint without them
-  bool fresh_done_ = false;                 // options_.fresh holds for the first start, not for recoveries
+  std::optional<int64_t> last_fenced_us_;
+  int64_t restoring_since_us_ = 0;
+  int64_t idle_and_late_ = 0;  // looks at a journal since its deadline
+  int64_t failures_ = 0;       // recoveries in a row: without a commit or a good while between
+  bool inputs_ended_ = false;  // by this run
+  bool resetting_ = false;     // reset_steps are emptied; the next commit names a checkpoint without them
   int64_t late_warnings_said_ = 0;
   int64_t late_said_us_ = std::numeric_limits<int64_t>::min() / 2;
   size_t next_task_ = 0;  // where a round over tasks goes on

@@ -208,6 +208,20 @@ TEST_F(CheckpointTest, FilesOfAnotherLogOrANewerVersionAreNotOurs) {
   EXPECT_EQ(disk.files.size(), 1);
 }
 
+TEST_F(CheckpointTest, FormerOwnerLeavesTheFilesOfTheNextOneAlone) {
+  EXPECT_EQ(recovery_count_of(checkpoint_id("job-0a1b-0-0", 12, 345)), 12);
+  EXPECT_EQ(recovery_count_of("c1"), 0);
+  Checkpointer former(std::make_unique<SharedStore>(&disk), &failpoints, 3);
+  Checkpointer next(std::make_unique<SharedStore>(&disk), &failpoints, 4);
+  checkpoint(former, checkpoint_id("job", 3, 7));
+  checkpoint(next, checkpoint_id("job", 4, 9));
+  checkpoint(former, checkpoint_id("job", 3, 8));
+  EXPECT_TRUE(disk.files.contains("job-4-9"));
+  EXPECT_FALSE(disk.files.contains("job-3-7"));
+  EXPECT_TRUE(next.remove_unneeded().ok());
+  EXPECT_FALSE(disk.files.contains("job-3-8"));
+}
+
 TEST_F(CheckpointTest, MissingCheckpointIsNotFound) {
   EXPECT_EQ(open()->read_manifest("c1").status().code(), Code::kNotFound);
 }

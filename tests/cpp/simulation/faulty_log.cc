@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -10,36 +11,48 @@ namespace {
 
 class FaultyClient final : public LogClient {
  public:
-  FaultyClient(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process, std::unique_ptr<LogClient> inner)
-      : broker_(std::move(broker)), process_(std::move(process)), inner_(std::move(inner)) {}
+  FaultyClient(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process, std::unique_ptr<LogClient> inner,
+               std::string instance)
+      : broker_(std::move(broker)),
+        process_(std::move(process)),
+        inner_(std::move(inner)),
+        instance_(std::move(instance)) {}
 
   ~FaultyClient() override {
     // What was on its way may still arrive.
     if (commit_in_ > 0 && random().chance(0.5)) {
       trace().note("late commit");
       inner_->start_commit();
+      transaction_ended();
     }
     // A process that lives on may close its client in order, which aborts, or just let go of it.
-    if (process_->crashed || random().chance(0.5)) broker_->graveyard.push_back(std::move(inner_));
+    const bool gone = process_->crashed || random().chance(0.5);
+    if (member_ > 0) broker_->group->leave(member_, gone);
+    if (gone)
+      broker_->graveyard.push_back(std::move(inner_));
+    else
+      transaction_ended();
   }
 
   Status subscribe(const std::string& group, const std::vector<std::string>& topics) override {
     WL_RETURN_IF_ERROR(process_->call("subscribe"));
-    (void)group;  // the group of a dead process is gone when its session has timed out
-    event::Assigned assigned;
+    (void)group;
+    std::vector<TopicPartition> partitions;
     for (const std::string& name : topics) {
       WL_ASSIGN_OR_RETURN(const TopicInfo topic, broker_->log->topic(name));
-      for (int32_t number = 0; number < topic.partitions; ++number) assigned.partitions.push_back({name, number});
+      for (int32_t number = 0; number < topic.partitions; ++number) partitions.push_back({name, number});
     }
-    for (size_t i = assigned.partitions.size(); i > 1; --i) {
-      std::swap(assigned.partitions[i - 1],
-                assigned.partitions[static_cast<size_t>(random().between(0, static_cast<int64_t>(i) - 1))]);
-    }
-    assigned_ = assigned.partitions;
-    events_.emplace_back(std::move(assigned));
+    member_ = broker_->group->join(instance_, partitions);
     return {};
   }
-  void answer_revoke() override {}
+  void answer_revoke() override {
+    if (process_->crashed || broker_->answers_early) return;
+    trace().note("answer_revoke");
+    const auto open = broker_->open.find(transactional_id_);
+    if (open != broker_->open.end() && open->second.client == this && !open->second.offsets.empty())
+      violation("a revoke was answered before the commit had ended");
+    if (member_ == 0 || !broker_->group->answer(member_)) violation("a revoke was answered that nobody had asked");
+  }
 
   void read_from(const TopicPartition& partition, int64_t offset, Isolation isolation) override {
     if (process_->crashed) return;
@@ -58,17 +71,23 @@ class FaultyClient final : public LogClient {
 
   void start_committed(const std::string& group, const std::vector<TopicPartition>& partitions) override {
     if (Status status = process_->call("start_committed"); !status.ok()) return fail(std::move(status));
-    inner_->start_committed(group, partitions);
+    if (asked_committed_) violation("start_committed while one is in flight");
+    asked_committed_ = {group, partitions};
+    told_unstable_ = false;
   }
 
   void start_init(const std::string& transactional_id) override {
     if (Status status = process_->call("start_init"); !status.ok()) return fail(std::move(status));
+    transactional_id_ = transactional_id;
+    broker_->open.erase(transactional_id);
     inner_->start_init(transactional_id);
     answer_may_be_lost("init");
   }
   Status begin() override {
     WL_RETURN_IF_ERROR(process_->call("begin"));
-    return inner_->begin();
+    WL_RETURN_IF_ERROR(inner_->begin());
+    broker_->open[transactional_id_] = {this, broker_->clock->steady_us(), {}};
+    return {};
   }
   Status append(const TopicPartition& partition, const Records& records) override {
     if (process_->crashed) return process_->crash("append");
@@ -88,8 +107,18 @@ class FaultyClient final : public LogClient {
   }
   void start_send_offsets(const std::string& group, const Offsets& offsets) override {
     if (Status status = process_->call("start_send_offsets"); !status.ok()) return fail(std::move(status));
-    for (const auto& [partition, offset] : offsets)
+    for (const auto& [partition, offset] : offsets) {
       trace().note("offset", partition.topic, partition.partition, offset.offset);
+      if (broker_->group->owns(member_, partition) || broker_->answers_early) continue;
+      if (broker_->group->gave_up(member_, partition)) violation("offsets of a partition that was given up");
+      return fail(lost("the group has moved on"));
+    }
+    if (const auto open = broker_->open.find(transactional_id_); open != broker_->open.end()) {
+      for (const auto& [partition, offset] : offsets) {
+        if (open->second.client == this) open->second.offsets.insert(partition);
+        sent_[partition] = offset;
+      }
+    }
     inner_->start_send_offsets(group, offsets);
   }
   void start_commit() override {
@@ -103,9 +132,13 @@ class FaultyClient final : public LogClient {
   void start_abort() override {
     if (Status status = process_->call("start_abort"); !status.ok()) return fail(std::move(status));
     inner_->start_abort();
+    transaction_ended();
   }
   void start_fence(const std::string& transactional_id) override {
     if (Status status = process_->call("start_fence"); !status.ok()) return fail(std::move(status));
+    broker_->open.erase(transactional_id);
+    ++broker_->fenced[transactional_id];
+    trace().note("start_fence", transactional_id);
     inner_->start_fence(transactional_id);
   }
   void trim(const TopicPartition& partition, int64_t offset) override {
@@ -118,13 +151,13 @@ class FaultyClient final : public LogClient {
     if (process_->crashed) return event::Failed{process_->crash("poll")};
     if (process_->faults->strike("crash in poll", 0.3)) return event::Failed{process_->crash("poll")};
     if (process_->faults->strike("connection", 0.3)) return event::Failed{lost("connection")};
-    if (!assigned_.empty() && process_->faults->strike("rebalance", 0.3)) {
+    if (member_ > 0 && process_->faults->strike("session timeout", 0.2)) {
       ++process_->recoverable;
-      if (random().chance(0.5)) return event::Revoked{assigned_};
-      return event::Lost{assigned_};
+      broker_->group->lose(member_);
     }
     if (commit_in_ > 0 && --commit_in_ == 0) {
       inner_->start_commit();
+      transaction_ended();
       answer_may_be_lost("commit");
       if (process_->faults->strike("crash after commit", 0.7)) return event::Failed{process_->crash("commit")};
     }
@@ -133,6 +166,15 @@ class FaultyClient final : public LogClient {
       Event event = std::move(events_.front());
       events_.pop_front();
       return event;
+    }
+    if (member_ > 0) {
+      Event event = broker_->group->poll(member_);
+      if (broker_->answers_early && std::holds_alternative<event::Revoked>(event)) broker_->group->answer(member_);
+      if (event.index() != 0) return event;
+    }
+    if (asked_committed_) {
+      Event event = committed();
+      if (event.index() != 0) return event;
     }
     const int64_t most = random().chance(0.3) ? random().between(1, std::max<int64_t>(max_records, 1)) : max_records;
     Event event = inner_->poll(most);
@@ -153,6 +195,32 @@ class FaultyClient final : public LogClient {
     const std::string message = "simulated: " + std::string(what);
     return random().chance(0.5) ? Status::abort(message) : Status::retriable(message);
   }
+  void violation(std::string what) { broker_->violations.push_back(std::move(what)); }
+  void transaction_ended() {
+    const auto open = broker_->open.find(transactional_id_);
+    if (open != broker_->open.end() && open->second.client == this) broker_->open.erase(open);
+  }
+  // The answer to start_committed(), unless somebody's transaction still has a say in it.
+  Event committed() {
+    const auto& [group, partitions] = *asked_committed_;
+    const Result<Offsets> all = broker_->log->committed(group);
+    WL_CHECK(all.ok());
+    Offsets offsets;
+    bool unstable = false;
+    for (const TopicPartition& partition : partitions) {
+      unstable = unstable || broker_->unstable(partition, this);
+      if (const auto found = all->find(partition); found != all->end()) offsets.insert(*found);
+    }
+    if (unstable) {
+      if (told_unstable_ || random().chance(0.7)) return {};
+      told_unstable_ = true;
+      trace().note("unstable");
+      return event::Unstable{std::move(offsets)};
+    }
+    asked_committed_.reset();
+    if (broker_->wrap_committed) broker_->wrap_committed(sent_, offsets);
+    return event::Committed{std::move(offsets)};
+  }
   void fail(Status status) { events_.emplace_back(event::Failed{std::move(status)}); }
   // The call has had its effect; nobody hears of it.
   void answer_may_be_lost(std::string_view what) {
@@ -165,7 +233,12 @@ class FaultyClient final : public LogClient {
   const std::shared_ptr<Process> process_;
   std::unique_ptr<LogClient> inner_;
   std::deque<Event> events_;  // of ours, before those of `inner_`
-  std::vector<TopicPartition> assigned_;
+  const std::string instance_;
+  std::string transactional_id_;
+  int64_t member_ = 0;  // of the group; 0: has not joined
+  std::optional<std::pair<std::string, std::vector<TopicPartition>>> asked_committed_;
+  bool told_unstable_ = false;
+  Offsets sent_;           // by this client, last
   int64_t commit_in_ = 0;  // polls until the commit reaches the log
   int64_t full_ = 0;       // appends that the queue still refuses
 };
@@ -219,7 +292,8 @@ class FaultyLog final : public Log {
     WL_RETURN_IF_ERROR(process_->call("client"));
     WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, broker_->log->client(options));
     if (broker_->wrap_client) inner = broker_->wrap_client(std::move(inner), *broker_->log);
-    return std::unique_ptr<LogClient>(std::make_unique<FaultyClient>(broker_, process_, std::move(inner)));
+    return std::unique_ptr<LogClient>(
+        std::make_unique<FaultyClient>(broker_, process_, std::move(inner), options.instance));
   }
 
  private:
@@ -228,6 +302,25 @@ class FaultyLog final : public Log {
 };
 
 }  // namespace
+
+void Broker::expire(bool all) {
+  for (auto transaction = open.begin(); transaction != open.end();) {
+    if (!all && clock->steady_us() - transaction->second.since_us <= transaction_timeout * 1000) {
+      ++transaction;
+      continue;
+    }
+    const std::unique_ptr<LogClient> broker = log->client().value();
+    broker->start_fence(transaction->first);
+    ++fenced[transaction->first];
+    transaction = open.erase(transaction);
+  }
+}
+
+bool Broker::unstable(const TopicPartition& partition, const void* client) const {
+  return std::any_of(open.begin(), open.end(), [&](const auto& entry) {
+    return entry.second.client != client && entry.second.offsets.contains(partition);
+  });
+}
 
 std::shared_ptr<Log> make_faulty_log(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process) {
   return std::make_shared<FaultyLog>(std::move(broker), std::move(process));

@@ -95,7 +95,7 @@ void expect_caught(const char* bug, SimulationOptions buggy) {
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     buggy.seed = seed;
     const SimulationResult result = simulate(buggy);
-    const SimulationResult without = simulate({.seed = seed, .change_job = buggy.change_job});
+    const SimulationResult without = simulate({.seed = seed, .change_job = buggy.change_job, .several = buggy.several});
     ASSERT_TRUE(without.failures.empty()) << "seed " << seed << " fails without the bug: " << without.failures.front();
     if (result.failures.empty()) continue;
     std::printf("%s: caught by seed %llu: %s\n", bug, static_cast<unsigned long long>(seed),
@@ -249,6 +249,21 @@ TEST(PlantedBugsTest, WhatWasNotCommittedIsNotAborted) {
   expect_caught("a forgotten abort", {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) {
                   return std::make_unique<NoTransaction>(std::move(inner), log);
                 }});
+}
+
+TEST(PlantedBugsTest, AParkedTaskGoesOnThoughAnotherOwnerHasCommitted) {
+  expect_caught("adopted without a look", {.wrap_committed =
+                                               [](const Offsets& sent, Offsets& committed) {
+                                                 for (auto& [partition, offset] : committed) {
+                                                   const auto own = sent.find(partition);
+                                                   if (own != sent.end()) offset = own->second;
+                                                 }
+                                               },
+                                           .several = true});
+}
+
+TEST(PlantedBugsTest, ARevokeIsAnsweredBeforeTheCommit) {
+  expect_caught("answered before the commit", {.answers_early = true, .several = true});
 }
 
 }  // namespace

@@ -14,7 +14,18 @@ namespace {
 
 constexpr int64_t kMostActions = 40'000;  // far more than any run needs
 constexpr int64_t kChaosActions = 3'000;  // then the rest of the input comes at once
-constexpr const char* kTransactionalId = "job-sim-0-0";
+
+// A place for a worker: its process comes and goes.
+struct Actor {
+  std::string transactional_id;
+  std::shared_ptr<Process> process;
+  std::unique_ptr<Failpoints> failpoints;
+  std::unique_ptr<Worker> worker;
+  bool last_run = false;  // it ends at the end of the input
+  bool stop_requested = false;
+  int64_t stalled = 0;  // turns that it misses
+  bool rests = false;   // it has come to the end, and another is still at it
+};
 
 class Simulation {
  public:
@@ -38,25 +49,38 @@ class Simulation {
     long_sleeps_ = random_.chance(0.2);
     chunk_ = random_.pick<int64_t>({1, 5, 25, 400});
     transactional_input_ = random_.chance(0.4);
-    trace_.note("job", job_.describe());
+    const bool several = !job_.bounded && (options.several || random_.chance(0.4));
+    actors_.resize(several ? 2 : 1);
+    for (size_t i = 0; i < actors_.size(); ++i) actors_[i].transactional_id = "job-sim-0-" + std::to_string(i);
+    result_.workers = static_cast<int64_t>(actors_.size());
+    trace_.note("job", job_.describe(), static_cast<int64_t>(actors_.size()));
   }
 
-  ~Simulation() { drop_worker(); }
+  ~Simulation() { drop_workers(); }
 
   SimulationResult run() {
     open();
     int64_t actions = 0;
     while (result_.failures.empty() && !finished_) {
-      if (++actions > kMostActions)
-        fail("the job does not come to its end: phase " + std::string(worker_ ? worker_->stats().phase : "none"));
+      if (++actions > kMostActions) fail("the job does not come to its end: " + phases());
       if (actions == kChaosActions) {
         while (sent_ < input_.order.size()) send();
       }
+      if (actors_.size() > 1 && random_.chance(0.002)) random_actor().stalled = random_.between(10, 400);
+      actor_ = &random_actor();
+      if (actor_->stalled > 0 && actors_.size() > 1) {
+        --actor_->stalled;
+        continue;
+      }
       act();
+      for (const std::string& violation : broker_->violations) fail(violation);
     }
-    drop_worker();
+    drop_workers();
+    result_.revokes = broker_->group->revokes();
+    result_.moves = broker_->group->moves();
+    for (const auto& [id, times] : broker_->fenced) result_.fenced += times;
     if (result_.failures.empty()) {
-      // As a next owner would: whatever a dead process left open is aborted.
+      broker_->expire(true);
       harvest_all();
       for (const auto& [partition, rows] : journal_) {
         for (const JournalRow& row : rows) result_.decisions += static_cast<int64_t>(row.decisions.size());
@@ -75,6 +99,14 @@ class Simulation {
   }
 
  private:
+  std::string phases() const {
+    std::string text;
+    for (const Actor& actor : actors_) text += std::string(actor.worker ? actor.worker->stats().phase : "none") + " ";
+    return text;
+  }
+  Actor& random_actor() {
+    return actors_[static_cast<size_t>(random_.between(0, static_cast<int64_t>(actors_.size()) - 1))];
+  }
   void fail(std::string text) { result_.failures.push_back(std::move(text)); }
 
   void open() {
@@ -82,6 +114,10 @@ class Simulation {
     Result<std::shared_ptr<Log>> log = open_log("memory:", clock_);
     WL_CHECK(log.ok());
     broker_->log = std::move(log).value();
+    broker_->clock = clock_;
+    broker_->group = std::make_unique<Group>(random_.fork(), &trace_);
+    broker_->wrap_committed = options_.wrap_committed;
+    broker_->answers_early = options_.answers_early;
     if (job_.bounded)
       rows_ = std::make_shared<RowsSource>(schema_of(job_));
     else
@@ -106,7 +142,8 @@ class Simulation {
 
   // One choice of the scheduler.
   void act() {
-    if (worker_ == nullptr) {
+    if (actor_->worker == nullptr) {
+      if (actor_->rests) return pass_time();
       if (random_.chance(0.3)) return pass_time();
       if (random_.chance(0.3)) return send();
       return start();
@@ -115,10 +152,10 @@ class Simulation {
     if (choice < 0.70) return step();
     if (choice < 0.80) return pass_time();
     if (choice < 0.95) return send();
-    if (choice < 0.96 && (!last_run_ || random_.chance(0.2))) {
+    if (choice < 0.96 && (!actor_->last_run || random_.chance(0.2))) {
       trace_.note("request_stop");
-      stop_requested_ = true;
-      return worker_->request_stop();
+      actor_->stop_requested = true;
+      return actor_->worker->request_stop();
     }
     if (faults_->strike("kill", 2.0)) return kill();
     step();
@@ -136,6 +173,7 @@ class Simulation {
       trace_.note("wall clock jumps", {}, to);
     }
     trace_.note("time", {}, clock_->now(), clock_->steady_us());
+    broker_->expire(false);
   }
 
   // The next records of the input: at once, in a transaction, or in one that is aborted first.
@@ -180,61 +218,70 @@ class Simulation {
   }
 
   void start() {
-    process_ = std::make_shared<Process>();
-    process_->faults = faults_.get();
-    failpoints_ = std::make_unique<Failpoints>();
-    failpoints_->arm_all([process = process_](Failpoint point) { return process->call(failpoint_name(point)); });
+    Actor& actor = *actor_;
+    actor.process = std::make_shared<Process>();
+    actor.process->faults = faults_.get();
+    actor.failpoints = std::make_unique<Failpoints>();
+    actor.failpoints->arm_all(
+        [process = actor.process](Failpoint point) { return process->call(failpoint_name(point)); });
     JobOptions options;
     options.commit_interval = random_.pick<Millis>({1, 10, 50, 200});
     options.commit_rows = random_.pick<int64_t>({0, 0, 1, 5, 20});
     options.checkpoint_interval = random_.pick<Millis>({1, 20, 100, 1'000});
     options.max_poll_records = random_.pick<int64_t>({1, 3, 16, 64, 4096});
     options.state_dir = "(simulated)";
-    stop_requested_ = false;
+    actor.stop_requested = false;
     live_ledger_.clear();
-    last_run_ = sent_ == input_.order.size() && random_.chance(0.7);
-    if (!last_run_ && random_.chance(0.1)) options.max_rows = random_.between(1, 50);
+    actor.last_run = sent_ == input_.order.size() && random_.chance(0.7);
+    if (!actor.last_run && random_.chance(0.1)) options.max_rows = random_.between(1, 50);
     if (rows_) {
       options.resume_append = job_.resume_append;
-      if (options.max_rows == 0) last_run_ = true;  // it ends when the rows do
+      if (options.max_rows == 0) actor.last_run = true;  // it ends when the rows do
     } else {
-      options.until_now = last_run_;
-      options.close = last_run_ && job_.close_at_end;
+      options.until_now = actor.last_run;
+      options.close = actor.last_run && job_.close_at_end;
     }
     WorkerEnv env;
-    env.log = make_faulty_log(broker_, process_);
+    env.log = make_faulty_log(broker_, actor.process);
     env.clock = clock_;
     env.rows = rows_;
-    env.failpoints = failpoints_.get();
-    env.transactional_id = kTransactionalId;
-    env.open_store = [this, process = process_](int32_t partition) -> Result<std::unique_ptr<Store>> {
+    env.failpoints = actor.failpoints.get();
+    env.transactional_id = actor.transactional_id;
+    env.instance = actor.transactional_id;
+    env.open_store = [this, process = actor.process](int32_t partition) -> Result<std::unique_ptr<Store>> {
       WL_RETURN_IF_ERROR(process->call("open_store"));
       return make_faulty_store(disks_[static_cast<size_t>(partition)], process);
     };
-    trace_.note("start", {}, ++result_.processes, last_run_);
-    worker_ = std::make_unique<Worker>(plan_, options, std::move(env));
+    trace_.note("start", {}, ++result_.processes, actor.last_run);
+    actor.worker = std::make_unique<Worker>(plan_, options, std::move(env));
   }
 
   void step() {
     const int64_t burst = random_.between(1, 12);
-    for (int64_t i = 0; i < burst && worker_ != nullptr; ++i) {
-      const Result<Progress> progress = worker_->step();
+    for (int64_t i = 0; i < burst && actor_->worker != nullptr; ++i) {
+      const Result<Progress> progress = actor_->worker->step();
       if (!progress.ok()) return ended(progress.status());
       if (*progress == Progress::kDone) return done();
       if (*progress == Progress::kIdle) {
         // Nothing happens until time passes.
-        if (last_run_ || random_.chance(0.5)) pass_time();
+        if (actor_->last_run || random_.chance(0.5)) pass_time();
         return;
       }
     }
   }
 
   void done() {
-    trace_.note("done", worker_->stats().phase, worker_->stats().commits);
-    live_ledger_ = worker_->ledger();
-    drop_worker();
-    const bool at_end = last_run_ && !stop_requested_;
-    if (at_end && random_.chance(0.7)) finished_ = true;  // else once more, with nothing left to read
+    trace_.note("done", actor_->worker->stats().phase, actor_->worker->stats().commits);
+    live_ledger_ = actor_->worker->ledger();
+    drop_worker(*actor_);
+    if (!actor_->last_run || actor_->stop_requested || random_.chance(0.3)) return;  // once more
+    const bool all_rest =
+        std::all_of(actors_.begin(), actors_.end(), [&](const Actor& a) { return a.rests || &a == actor_; });
+    // The last one at work has to have had all of them.
+    if (all_rest)
+      finished_ = live_ledger_.size() == static_cast<size_t>(job_.partitions);
+    else
+      actor_->rests = true;
   }
 
   void ended(const Status& status) {
@@ -245,11 +292,14 @@ class Simulation {
     if (job_.bounded && has_ended() && status.code() == Code::kInvalidArgument &&
         status.message().find("read to its end by an earlier run") != std::string::npos) {
       finished_ = true;
-      return drop_worker();
+      return drop_worker(*actor_);
     }
-    const bool gave_up = status.message().starts_with("gave up") && process_->recoverable > 5;
-    if (!process_->stopped_by_fault && !gave_up) fail("the worker stopped: " + status.to_string());
-    drop_worker();
+    const int64_t fencings = broker_->fenced[actor_->transactional_id];
+    const int64_t reasons = actor_->process->recoverable + fencings + broker_->group->expiries();
+    const bool gave_up = status.message().starts_with("gave up") && reasons > 5;
+    const bool fenced = status.code() == Code::kFenced && fencings > 1;
+    if (!actor_->process->stopped_by_fault && !gave_up && !fenced) fail("the worker stopped: " + status.to_string());
+    drop_worker(*actor_);
   }
 
   bool has_ended() {
@@ -265,20 +315,25 @@ class Simulation {
   void kill() {
     trace_.note("killed");
     ++result_.crashes;
-    process_->crashed = true;
-    drop_worker();
+    actor_->process->crashed = true;
+    drop_worker(*actor_);
   }
 
-  void drop_worker() {
-    if (worker_ == nullptr) return;
-    const WorkerStats stats = worker_->stats();
+  void drop_workers() {
+    for (Actor& actor : actors_) drop_worker(actor);
+  }
+
+  void drop_worker(Actor& actor) {
+    if (actor.worker == nullptr) return;
+    const WorkerStats stats = actor.worker->stats();
     result_.recoveries += stats.recoveries;
+    result_.adopted += stats.adopted;
     result_.checkpoints += stats.checkpoints;
     result_.commits += stats.commits;
     result_.replayed += stats.rows_replayed;
-    worker_.reset();
-    failpoints_.reset();
-    process_.reset();
+    actor.worker.reset();
+    actor.failpoints.reset();
+    actor.process.reset();
   }
 
   // What a run said of itself is what it committed.
@@ -334,11 +389,8 @@ class Simulation {
   size_t sent_ = 0;
   std::map<int32_t, size_t> next_record_;
 
-  std::shared_ptr<Process> process_;
-  std::unique_ptr<Failpoints> failpoints_;
-  std::unique_ptr<Worker> worker_;
-  bool last_run_ = false;  // it ends at the end of the input
-  bool stop_requested_ = false;
+  std::vector<Actor> actors_;
+  Actor* actor_ = nullptr;  // whose turn it is
   bool finished_ = false;
   std::map<int32_t, Ledger> live_ledger_;  // of the last run that ended in order
 

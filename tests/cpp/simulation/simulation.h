@@ -1,6 +1,6 @@
-// The deterministic simulation (docs/architecture.md): one worker, log, stores and clock in one thread, under a seeded
-// scheduler that stops, delays, fails and crashes whatever it can, and then lets the job run to its end. The same
-// seed is the same run, exactly.
+// The deterministic simulation (docs/architecture.md): one worker or two that share a group, log, stores and clock in
+// one thread, under a seeded scheduler that stops, delays, fails and crashes whatever it can and moves partitions
+// about, and then lets the job run to its end. The same seed is the same run, exactly.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,9 @@ struct SimulationOptions {
   std::function<std::unique_ptr<LogClient>(std::unique_ptr<LogClient>, Log&)> wrap_client;
   std::function<std::unique_ptr<Store>(std::unique_ptr<Store>)> wrap_store;
   std::function<void(JobSpec&)> change_job;
+  std::function<void(const Offsets& sent, Offsets& committed)> wrap_committed;
+  bool answers_early = false;
+  bool several = false;  // always more than one worker
 };
 
 struct SimulationResult {
@@ -38,6 +41,11 @@ struct SimulationResult {
   int64_t commits = 0;
   int64_t replayed = 0;
   int64_t decisions = 0;
+  int64_t revokes = 0;
+  int64_t adopted = 0;
+  int64_t fenced = 0;
+  int64_t moves = 0;  // of partitions between workers
+  int64_t workers = 0;
   StepCounts counts;  // of all steps and partitions, at the end
 };
 

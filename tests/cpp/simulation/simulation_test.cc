@@ -34,6 +34,10 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     all.commits += result.commits;
     all.replayed += result.replayed;
     all.decisions += result.decisions;
+    all.revokes += result.revokes;
+    all.moves += result.moves;
+    all.adopted += result.adopted;
+    all.fenced += result.fenced;
     StepCounts::for_each([&](const char*, auto member) { all.counts.*member += result.counts.*member; });
     if (result.failures.empty()) continue;
     std::string text;
@@ -47,9 +51,10 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
   std::printf(
       "%lld seeds: %lld records, %lld events, %lld processes, %lld crashes, %lld recoveries, %lld checkpoints, %lld "
       "commits, %lld rows replayed, "
-      "%lld decisions\n",
+      "%lld decisions, %lld revokes, %lld moves between workers, %lld tasks adopted, %lld owners fenced\n",
       value(seeds), value(all.records), value(all.events), value(all.processes), value(all.crashes),
-      value(all.recoveries), value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions));
+      value(all.recoveries), value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions),
+      value(all.revokes), value(all.moves), value(all.adopted), value(all.fenced));
   StepCounts::for_each(
       [&](const char* name, auto member) { std::printf("%s %lld  ", name, value(all.counts.*member)); });
   std::printf("\n");
@@ -59,6 +64,10 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     EXPECT_GT(all.recoveries, seeds / 4);
     EXPECT_GT(all.replayed, seeds);
     EXPECT_GT(all.decisions, seeds / 4);
+    EXPECT_GT(all.revokes, seeds / 4);
+    EXPECT_GT(all.moves, seeds / 4);
+    EXPECT_GT(all.adopted, seeds / 4);
+    EXPECT_GT(all.fenced, 0);
     StepCounts::for_each([&](const char* name, auto member) { EXPECT_GT(all.counts.*member, 0) << name; });
   }
 }

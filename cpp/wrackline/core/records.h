@@ -139,6 +139,12 @@ class Records::Writer {
     if (!records_.headers_.empty()) records_.headers_.emplace_back();
     has_key_ = false;
   }
+  // The record has no value.
+  void end_tombstone(Millis timestamp, int64_t offset = 0) {
+    value_room(0);
+    end_record(0, timestamp, offset);
+    records_.value_null_.back() = 1;
+  }
 
  private:
   template <typename T>

@@ -128,7 +128,8 @@ class LogClient {
 
   virtual void start_init(const std::string& transactional_id) = 0;  // -> Initialised
   virtual Status begin() = 0;
-  // Code::kRetriable: the queue is full, poll and call again. The records' offsets are ignored.
+  // Code::kRetriable: the queue is full, poll and call again with the same records. Their offsets are ignored; so may
+  // be their timestamps, for that of now.
   virtual Status append(const TopicPartition& partition, const Records& records) = 0;
   // -> OffsetsSent. `offsets` are those of partitions that this client was assigned.
   virtual void start_send_offsets(const std::string& group, const Offsets& offsets) = 0;
@@ -159,7 +160,8 @@ class Log {
   // kNotFound names the nearest existing topic.
   virtual Result<TopicInfo> topic(const std::string& name) = 0;
 
-  // Outside any transaction: visible at once. Returns the offset of the first record.
+  // Outside any transaction: visible at once. Returns the offset of the first record. On a broker an append that fails
+  // may leave a part of its records.
   virtual Result<int64_t> append(const TopicPartition& partition, const Records& records) = 0;
   // Up to about `max_bytes` (at least one record, if there is one) from `offset` on.
   virtual Result<event::Polled> read(const TopicPartition& partition, int64_t offset, int64_t max_bytes,

@@ -1,3 +1,4 @@
+#include "wrackline/log/kafka/kafka_log.h"
 #include "wrackline/log/local/local_log.h"
 #include "wrackline/log/log.h"
 
@@ -6,27 +7,29 @@ namespace {
 
 constexpr std::string_view kMemory = "memory:";
 constexpr std::string_view kLocal = "local:";
+constexpr std::string_view kKafka = "kafka:";
 
 Result<std::shared_ptr<Log>> open(const std::string& uri, const LogSettings& settings, bool writable) {
-  if (!settings.empty() && !uri.starts_with("kafka:"))
+  if (!settings.empty() && !uri.starts_with(kKafka))
     return Status::invalid("log '" + uri + "' has no option '" + settings.begin()->first + "'");
   if (uri.starts_with(kMemory)) return local::open_memory_log(uri.substr(kMemory.size()), uri, writable);
   if (uri.starts_with(kLocal) && uri.size() > kLocal.size()) {
     return local::open_directory_log(uri.substr(kLocal.size()), uri, writable);
   }
-  if (uri.starts_with("kafka:")) return Status::invalid("this build has no Kafka client: '" + uri + "'");
-  return Status::invalid("log '" + uri + "': expected 'memory:', 'memory:NAME' or 'local:DIRECTORY'");
+  if (uri.starts_with(kKafka)) return kafka::open_kafka_log(uri, settings, writable);
+  return Status::invalid("log '" + uri +
+                         "': expected 'memory:', 'memory:NAME', 'local:DIRECTORY' or 'kafka://HOST:PORT'");
 }
 
 }  // namespace
 
-// The embedded logs take no time of their own: records carry what their producer's clock said.
-Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock>,
+// No log takes time from the clock: records carry what their producer's says, and a broker has its own.
+Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock> /*clock*/,
                                       const LogSettings& settings) {
   return open(uri, settings, true);
 }
 
-Result<std::shared_ptr<Log>> open_log_for_reading(const std::string& uri, std::shared_ptr<const Clock>,
+Result<std::shared_ptr<Log>> open_log_for_reading(const std::string& uri, std::shared_ptr<const Clock> /*clock*/,
                                                   const LogSettings& settings) {
   return open(uri, settings, false);
 }

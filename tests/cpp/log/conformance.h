@@ -12,6 +12,7 @@
 
 #include "log/send_offsets.h"
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "wrackline/log/log.h"
 
@@ -52,6 +53,19 @@ inline Records values(const std::vector<std::string>& all) {
   return records;
 }
 
+// What `look` returns, once it is `expected` or some seconds have passed: a broker shows what was committed, written or
+// aborted a moment later.
+template <typename T, typename F>
+auto soon(const T& expected, F look) -> decltype(look()) {
+  const SystemClock clock;
+  const int64_t deadline = clock.steady_us() + 5'000'000;
+  for (;;) {
+    auto seen = look();
+    if (seen == expected || clock.steady_us() > deadline) return seen;
+  }
+}
+#define EXPECT_SOON(expected, expression) EXPECT_EQ(expected, soon(expected, [&] { return expression; }))
+
 class LogConformance : public ::testing::TestWithParam<LogKind> {
  protected:
   static constexpr Isolation kCommitted = Isolation::kReadCommitted;
@@ -61,7 +75,7 @@ class LogConformance : public ::testing::TestWithParam<LogKind> {
     under_test_ = GetParam().make();
     log_ = under_test_->log();
     const std::string test = ::testing::UnitTest::GetInstance()->current_test_info()->name();
-    topic_ = "t-" + test.substr(0, test.find('/'));
+    topic_ = "t-" + test.substr(0, test.find('/')) + "-" + std::to_string(getpid());
     partition_ = {topic_, 0};
     ASSERT_TRUE(log_->create_topic(topic_, 2).ok());
   }
@@ -74,7 +88,7 @@ class LogConformance : public ::testing::TestWithParam<LogKind> {
 
   std::unique_ptr<LogClient> producer(const std::string& transactional_id) {
     auto made = client();
-    made->start_init(transactional_id);
+    made->start_init(transactional_id + "-" + topic_);
     expect<event::Initialised>(*made);
     return made;
   }

@@ -17,6 +17,16 @@ class MemoryLogUnderTest final : public LogUnderTest {
 
 const LogKind kMemory = {"memory", [] { return std::make_unique<MemoryLogUnderTest>(); }};
 
+TEST(MemoryLog, TimestampsMayLieInAnyYear) {
+  auto log = open_log("memory:", a_clock()).value();
+  ASSERT_TRUE(log->create_topic("t", 1).ok());
+  Records records;
+  for (const Millis t : {Millis{-5}, Millis{0}, kMinEventTime, kEndEventTime}) records.add(std::nullopt, "x", t);
+  ASSERT_TRUE(log->append({"t", 0}, records).ok());
+  const auto read = log->read({"t", 0}, 0, 1 << 20, Isolation::kReadCommitted).value();
+  for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(records.timestamp(i), read.records->timestamp(i));
+}
+
 TEST(MemoryLog, ANamedLogIsSharedWhileSomebodyHoldsIt) {
   EXPECT_EQ(Code::kNotFound, open_log_for_reading("memory:shared", a_clock()).status().code());
   auto one = open_log("memory:shared", a_clock()).value();
@@ -46,7 +56,7 @@ TEST(MemoryLog, WithoutANameEachIsItsOwn) {
 }
 
 TEST(MemoryLog, UnknownUrisAreRefused) {
-  for (const char* uri : {"", "memory", "local:", "file:x", "kafka://localhost"}) {
+  for (const char* uri : {"", "memory", "local:", "file:x", "kafka://"}) {
     EXPECT_EQ(Code::kInvalidArgument, open_log(uri, a_clock()).status().code()) << uri;
   }
 }

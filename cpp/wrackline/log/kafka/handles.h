@@ -1,0 +1,30 @@
+// librdkafka's objects, owned.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <librdkafka/rdkafka.h>
+
+namespace wrackline::kafka {
+
+template <auto destroy>
+struct Destroy {
+  template <typename T>
+  void operator()(T* object) const {
+    destroy(object);
+  }
+};
+
+template <typename T, auto destroy>
+using Owned = std::unique_ptr<T, Destroy<destroy>>;
+
+using Handle = Owned<rd_kafka_t, rd_kafka_destroy>;
+using Queue = Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>;
+using Topic = Owned<rd_kafka_topic_t, rd_kafka_topic_destroy>;
+using Error = Owned<rd_kafka_error_t, rd_kafka_error_destroy>;
+using RdEvent = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;
+using PartitionList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_partition_list_destroy>;
+using GroupMetadata = Owned<rd_kafka_consumer_group_metadata_t, rd_kafka_consumer_group_metadata_destroy>;
+
+}  // namespace wrackline::kafka

@@ -182,12 +182,13 @@ void register_log(py::module_& m) {
           "All values, each followed by a newline.");
 
   py::class_<LogHandle>(m, "Log")
-      .def(py::init([](const std::string& uri, bool read_only) {
+      .def(py::init([](const std::string& uri, const LogSettings& settings, bool read_only) {
              return LogHandle(check(without_gil([&] {
-               return read_only ? open_log_for_reading(uri, system_clock()) : open_log(uri, system_clock());
+               return read_only ? open_log_for_reading(uri, system_clock(), settings)
+                                : open_log(uri, system_clock(), settings);
              })));
            }),
-           py::arg("uri"), py::arg("read_only") = false)
+           py::arg("uri"), py::arg("settings") = LogSettings(), py::kw_only(), py::arg("read_only") = false)
       .def_property_readonly("id", [](const LogHandle& log) { return log.get()->id(); })
       .def_property_readonly("uri", [](const LogHandle& log) { return log.get()->uri(); })
       .def("close", &LogHandle::close)
@@ -260,6 +261,9 @@ void register_log(py::module_& m) {
             return out;
           },
           py::arg("group"));
+  m.def(
+      "check_log", [](const std::string& uri, const LogSettings& settings) { check(check_log(uri, settings)); },
+      py::arg("uri"), py::arg("settings"));
   m.def(
       "partition_of",
       [](std::string_view key, int32_t partitions) {

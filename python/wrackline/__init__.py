@@ -36,6 +36,7 @@ from wrackline.errors import (
     WracklineError,
 )
 from wrackline.job import Job
+from wrackline.kafka import Kafka
 from wrackline.ledger import Counts, Ledger
 from wrackline.log import Log, Record, Topic, TopicRecords
 from wrackline.results import Result
@@ -68,6 +69,7 @@ __all__ = [
     "InvalidJobError",
     "Job",
     "JobFailedError",
+    "Kafka",
     "KeyedStream",
     "Ledger",
     "Log",

@@ -11,7 +11,8 @@ from wrackline import _core
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError, NotYetError
 from wrackline.ledger import Ledger
-from wrackline.log import Log, check_uri
+from wrackline.kafka import Kafka
+from wrackline.log import Log, address_of
 from wrackline.results import Result
 from wrackline.run import RunningJob, RunResult, Stats, run_to_end
 from wrackline.schema import Columns, suggestion, to_columns
@@ -32,7 +33,7 @@ _logger = logging.getLogger("wrackline")
 class Job:
     """A job by its name, which is also that of its state and of its topics.
 
-    `log`: ``"memory:"``, ``"memory:NAME"``, ``"local:DIR"``, or a `wl.Log`. `state_dir`: where checkpoints lie (of a
+    `log`: ``"memory:"``, ``"memory:NAME"``, ``"local:DIR"``, ``"kafka://HOST:PORT"``, `wl.Kafka` or a `wl.Log`. `state_dir`: where checkpoints lie (of a
     memory log: in memory). Results become visible every `commit_interval`, or after `commit_rows` records if that is
     sooner; after a crash at most `checkpoint_interval` is replayed. `memory_limit`: bytes of state beyond which the
     run ends with an error that names the step.
@@ -42,7 +43,7 @@ class Job:
         self,
         name: str,
         *,
-        log: str | Log = "memory:",
+        log: str | Kafka | Log = "memory:",
         state_dir: str = ".wrackline",
         commit_interval: Duration = "100ms",
         commit_rows: int | None = None,
@@ -52,9 +53,9 @@ class Job:
         if not isinstance(name, str):
             raise InvalidJobError(f"a job's name is a str, not {type(name).__name__} {name!r}")
         if not isinstance(log, Log):
-            check_uri(log)
+            address_of(log)
         self._name = name
-        self._log: str | Log = log
+        self._log: str | Kafka | Log = log
         self._own_log: Log | None = None  # of a job on memory:, as long as the job lives
         self._plan = _core.Plan(name)
         self._source: Stream | None = None
@@ -78,6 +79,10 @@ class Job:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def _is_memory(self) -> bool:
+        return isinstance(self._log, str) and self._log.startswith("memory:")
 
     @property
     def _reads_topic(self) -> bool:
@@ -364,7 +369,7 @@ class Job:
         """The log that this job works on, to look at what it wrote. The caller closes it, except for memory logs."""
         if isinstance(self._log, Log):
             return self._log
-        if self._log.startswith("memory:"):
+        if self._is_memory:
             if self._own_log is None:
                 self._own_log = Log(self._log)
             return self._own_log
@@ -417,10 +422,10 @@ class Job:
 
     @contextlib.contextmanager
     def _opened_log(self, *, read_only: bool = False) -> Iterator[Any]:
-        if isinstance(self._log, Log) or self._log.startswith("memory:"):
+        if isinstance(self._log, Log) or self._is_memory:
             yield self.log._core
             return
-        log = _core.Log(self._log, read_only=read_only)
+        log = _core.Log(*address_of(self._log), read_only=read_only)
         try:
             yield log
         finally:

@@ -1,4 +1,4 @@
-"""Log: topics of records, in memory or in a directory, without a broker.
+"""Log: topics of records: in memory or in a directory, without a broker, or of Kafka.
 
 >>> import wrackline as wl
 >>> lg = wl.Log("memory:")
@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wrackline import _core
 from wrackline.durations import to_time
-from wrackline.errors import InvalidArgumentError, NotYetError
+from wrackline.errors import InvalidArgumentError
+from wrackline.kafka import Kafka
 from wrackline.results import need
 
 if TYPE_CHECKING:
@@ -117,16 +118,17 @@ class TopicRecords:
 
 
 class Log:
-    """A log by its address: ``"memory:"``, ``"memory:NAME"`` (shared in the process) or ``"local:DIR"``.
+    """A log by its address: ``"memory:"``, ``"memory:NAME"`` (shared in the process), ``"local:DIR"``,
+    ``"kafka://HOST:PORT"`` or a `wl.Kafka`.
 
     One process may write to a directory at a time; others open it with `read_only`. Use it as a context manager, or
-    `close()` it.
+    `close()` it. Raises `UnavailableError` if another process holds the directory, or no broker can be reached.
     """
 
-    def __init__(self, uri: str, *, read_only: bool = False) -> None:
-        check_uri(uri)
-        self._core = _core.Log(uri, read_only=read_only)
-        self._uri = uri
+    def __init__(self, uri: str | Kafka, *, read_only: bool = False) -> None:
+        address, settings = address_of(uri)
+        self._core = _core.Log(address, settings, read_only=read_only)
+        self._uri = address
         self._round: dict[str, int] = {}
         self._closed = False
 
@@ -282,13 +284,16 @@ class Log:
         return f'Log("{self._uri}": {topics or "no topics"})'
 
 
-def check_uri(uri: object) -> None:
-    if not isinstance(uri, str) or not uri:
-        raise InvalidArgumentError(f'a log is "memory:", "memory:NAME" or "local:DIR", not {uri!r}')
-    if uri.startswith("kafka:"):
-        raise NotYetError("kafka:// comes with a later version; local:DIR and memory: need no broker")
-    if not uri.startswith(("memory:", "local:")) or uri == "local:":
-        raise InvalidArgumentError(f'a log is "memory:", "memory:NAME" or "local:DIR", not {uri!r}')
+def address_of(log: object) -> tuple[str, dict[str, str]]:
+    """The address of a log and its settings, checked without looking at anything."""
+    if isinstance(log, Kafka):
+        return log.uri, log._settings
+    if not isinstance(log, str) or not log.startswith(("memory:", "local:", "kafka:")) or log == "local:":
+        raise InvalidArgumentError(
+            f'a log is "memory:", "memory:NAME", "local:DIR", "kafka://HOST:PORT" or wl.Kafka(...), not {log!r}'
+        )
+    _core.check_log(log, {})
+    return log, {}
 
 
 def encode_value(row: Any, number: int) -> bytes | str | None:

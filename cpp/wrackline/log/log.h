@@ -106,6 +106,9 @@ struct ClientOptions {
   // Names this member of its groups over restarts: a process that comes back at once gets its partitions back at
   // once. Empty: each client is a new member, and leaves when it is destroyed.
   std::string instance;
+  // A transaction that is open for longer is aborted by a broker: what a process that died had open holds up readers
+  // for so long at most. Also the deadline of each transactional call.
+  Millis transaction_timeout = 10'000;
 };
 
 // One consumer and one transactional producer: a worker's. Belongs to one thread.
@@ -183,6 +186,8 @@ using LogSettings = std::map<std::string, std::string>;
 // "kafka://HOST:PORT,HOST:PORT".
 // Opening "local:DIR" for writing aborts every open transaction; Code::kUnavailable names the process that
 // holds it. One handle per path and process: a second call returns the same log.
+// What opening would refuse without looking at anything: a wrong address, an unknown option.
+Status check_log(const std::string& uri, const LogSettings& settings);
 Result<std::shared_ptr<Log>> open_log(const std::string& uri, std::shared_ptr<const Clock> clock,
                                       const LogSettings& settings = {});
 // Reads beside a writing process; every call that writes answers kUnavailable. "memory:NAME" must exist.

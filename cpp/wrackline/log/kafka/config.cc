@@ -20,12 +20,14 @@ constexpr const char* kConnectTimeout = "connect.timeout.ms";  // ours
 constexpr const char* kPlug = "recycle.late.ends";             // ours, for the test that shows why it is there
 
 // What the protocol rests on.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kOurs = {{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 14> kOurs = {{
     {"bootstrap.servers", "the address says where the brokers are"},
     {"metadata.broker.list", "the address says where the brokers are"},
     {"group.id", "the group is the job's name"},
     {"group.instance.id", "it is made of the state directory and its slot; membership=\"dynamic\" does without"},
     {"transactional.id", "it is made of the state directory and its slot"},
+    {"transaction.timeout.ms", "give the job transaction_timeout="},
+    {"message.timeout.ms", "it is the job's transaction_timeout="},
     {"enable.idempotence", "a job always produces idempotently"},
     {"enable.auto.commit", "offsets are committed with the results"},
     {"enable.auto.offset.store", "offsets are committed with the results"},
@@ -124,9 +126,6 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
     if (ours != kOurs.end())
       return Status::invalid("Kafka option '" + name + "' cannot be set: " + std::string(ours->second));
     WL_RETURN_IF_ERROR(set(conf.get(), name, value));
-    if (name == "transaction.timeout.ms") {
-      WL_ASSIGN_OR_RETURN(config.transaction_timeout_, millis(name, value));
-    }
     if (name == "group.protocol" && value == "consumer") config.consumer_protocol_ = config.incremental_ = true;
     if (name == "partition.assignment.strategy" && value.find("cooperative") != std::string::npos)
       config.incremental_ = true;
@@ -138,13 +137,10 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
 Result<Handle> Config::open(Role role, const std::vector<ConfOption>& own, Connection* connection,
                             const std::function<void(rd_kafka_conf_t*)>& prepare) const {
   Conf conf(rd_kafka_conf_new());
-  const std::string socket_timeout = std::to_string(std::max<Millis>(1'000, transaction_timeout_ / 2));
   std::vector<ConfOption> options = {
-      {"bootstrap.servers", servers_},      {"client.id", "wrackline"},
-      {"socket.nagle.disable", "true"},     {"socket.keepalive.enable", "true"},
-      {"retry.backoff.ms", "20"},           {"reconnect.backoff.ms", "50"},
-      {"reconnect.backoff.max.ms", "1000"}, {"socket.timeout.ms", socket_timeout},
-      {"log.connection.close", "false"},
+      {"bootstrap.servers", servers_},      {"client.id", "wrackline"},    {"socket.nagle.disable", "true"},
+      {"socket.keepalive.enable", "true"},  {"retry.backoff.ms", "20"},    {"reconnect.backoff.ms", "50"},
+      {"reconnect.backoff.max.ms", "1000"}, {"socket.timeout.ms", "5000"}, {"log.connection.close", "false"},
   };
   const auto add = [&](std::initializer_list<ConfOption> more) { options.insert(options.end(), more); };
   switch (role) {
@@ -175,8 +171,7 @@ Result<Handle> Config::open(Role role, const std::vector<ConfOption>& own, Conne
            {"compression.type", "lz4"},
            {"batch.num.messages", "10000"},
            {"queue.buffering.max.messages", "200000"},
-           {"queue.buffering.max.kbytes", "131072"},
-           {"message.timeout.ms", std::to_string(transaction_timeout_)}});
+           {"queue.buffering.max.kbytes", "131072"}});
       break;
   }
   for (const auto& [name, value] : options) WL_RETURN_IF_ERROR(set(conf.get(), name, value));

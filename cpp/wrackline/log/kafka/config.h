@@ -43,7 +43,6 @@ class Config {
   const std::string& uri() const { return uri_; }  // without secrets
   const std::string& servers() const { return servers_; }
   Millis connect_timeout() const { return connect_timeout_; }
-  Millis transaction_timeout() const { return transaction_timeout_; }
   bool incremental() const { return incremental_; }  // partitions are revoked one by one, not all at once
   bool recycles_late_ends() const { return recycles_late_ends_; }
 
@@ -56,7 +55,6 @@ class Config {
   std::string servers_;
   LogSettings settings_;
   Millis connect_timeout_ = 10'000;
-  Millis transaction_timeout_ = 10'000;
   bool incremental_ = false;
   bool consumer_protocol_ = false;
   bool recycles_late_ends_ = true;

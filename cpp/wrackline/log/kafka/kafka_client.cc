@@ -107,7 +107,7 @@ class KafkaClient final : public LogClient {
     state_ = State::kNotYet;
     producer_.reset();  // its open transaction is aborted by the init of its successor
     producer_ = std::make_unique<Producer>(admin_->share_config(), transactional() ? transactional_id : std::string(),
-                                           wakeup_, clock_);
+                                           options_.transaction_timeout, wakeup_, clock_);
     producer_->start_init();
   }
   Status begin() override {
@@ -141,7 +141,8 @@ class KafkaClient final : public LogClient {
   void start_abort() override { end(false); }
 
   void start_fence(const std::string& transactional_id) override {
-    fencing_ = std::make_unique<Producer>(admin_->share_config(), transactional_id, wakeup_, clock_);
+    fencing_ = std::make_unique<Producer>(admin_->share_config(), transactional_id, options_.transaction_timeout,
+                                          wakeup_, clock_);
     fencing_->start_init();
   }
   void trim(const TopicPartition& partition, int64_t offset) override { admin_->start_trim(partition, offset); }

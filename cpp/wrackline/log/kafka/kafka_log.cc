@@ -130,6 +130,8 @@ class KafkaLog final : public Log {
 
 }  // namespace
 
+Status check(const std::string& uri, const LogSettings& settings) { return Config::make(uri, settings).status(); }
+
 Result<std::shared_ptr<Log>> open_kafka_log(const std::string& uri, const LogSettings& settings, bool writable) {
   const auto clock = std::make_shared<SystemClock>();  // a real network needs real deadlines
   WL_ASSIGN_OR_RETURN(Config config, Config::make(uri, settings));

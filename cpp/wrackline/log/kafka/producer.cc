@@ -50,6 +50,7 @@ rd_kafka_resp_err_t on_new(rd_kafka_t* handle, const rd_kafka_conf_t*, void* sen
 struct Producer::Shared {
   std::shared_ptr<const Config> config;
   std::string transactional_id;
+  Millis transaction_timeout = 0;
   std::shared_ptr<Wakeup> wakeup;
   std::shared_ptr<const Clock> clock;
   Connection connection;
@@ -115,10 +116,13 @@ struct Producer::Shared {
 
   Status init() {
     close();
-    std::vector<ConfOption> own;
+    // A request that is lost is repeated while the transaction may still succeed.
+    std::vector<ConfOption> own = {
+        {"message.timeout.ms", std::to_string(transaction_timeout)},
+        {"socket.timeout.ms", std::to_string(std::max<Millis>(500, transaction_timeout / 2))}};
     if (transactional()) {
       own.emplace_back("transactional.id", transactional_id);
-      own.emplace_back("transaction.timeout.ms", std::to_string(config->transaction_timeout()));
+      own.emplace_back("transaction.timeout.ms", std::to_string(transaction_timeout));
     }
     auto opened = config->open(Role::kProducer, own, &connection, [this](rd_kafka_conf_t* conf) {
       rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
@@ -153,12 +157,12 @@ struct Producer::Shared {
 
   Status end(bool commit) {
     if (!transactional()) {
-      const rd_kafka_resp_err_t error = rd_kafka_flush(handle.get(), static_cast<int>(config->transaction_timeout()));
+      const rd_kafka_resp_err_t error = rd_kafka_flush(handle.get(), static_cast<int>(transaction_timeout));
       // Not retriable: what is not delivered by now is given up, and comes again after a recovery.
       return error == RD_KAFKA_RESP_ERR_NO_ERROR
                  ? Status()
                  : Status::abort("flush: " + std::to_string(rd_kafka_outq_len(handle.get())) +
-                                 " records are not delivered within " + std::to_string(config->transaction_timeout()) +
+                                 " records are not delivered within " + std::to_string(transaction_timeout) +
                                  " ms: " + why());
     }
     WL_RETURN_IF_ERROR(repeat(commit ? Call::kCommit : Call::kAbort, [&](int timeout) {
@@ -176,14 +180,14 @@ struct Producer::Shared {
   // The same call until its deadline, while it says that it may be repeated.
   template <typename F>
   Status repeat(Call call_, F attempt) {
-    const int64_t deadline = clock->steady_us() + config->transaction_timeout() * 1000;
+    const int64_t deadline = clock->steady_us() + transaction_timeout * 1000;
     for (;;) {
       const int64_t left_ms = std::max<int64_t>(1, (deadline - clock->steady_us()) / 1000);
       const Error error(attempt(static_cast<int>(left_ms)));
       const Status status = status_of(error.get(), name_of(call_));
       if (status.code() != Code::kRetriable) return status;
       if (clock->steady_us() >= deadline) {
-        return Status::abort(status.message() + ", for " + std::to_string(config->transaction_timeout()) +
+        return Status::abort(status.message() + ", for " + std::to_string(transaction_timeout) +
                              " ms (transaction_timeout): " + why());
       }
       const std::lock_guard lock(mutex);
@@ -196,11 +200,12 @@ struct Producer::Shared {
   }
 };
 
-Producer::Producer(std::shared_ptr<const Config> config, std::string transactional_id, std::shared_ptr<Wakeup> wakeup,
-                   std::shared_ptr<const Clock> clock)
+Producer::Producer(std::shared_ptr<const Config> config, std::string transactional_id, Millis transaction_timeout,
+                   std::shared_ptr<Wakeup> wakeup, std::shared_ptr<const Clock> clock)
     : shared_(std::make_shared<Shared>()), clock_(std::move(clock)) {
   shared_->config = std::move(config);
   shared_->transactional_id = std::move(transactional_id);
+  shared_->transaction_timeout = transaction_timeout;
   shared_->wakeup = std::move(wakeup);
   shared_->clock = clock_;
   std::thread([shared = shared_] { Shared::loop(shared); }).detach();
@@ -223,7 +228,7 @@ void Producer::start(Call call) {
     topics_.clear();  // a handle that is replaced must not be in use
     queued_.clear();
   }
-  deadline_us_ = clock_->steady_us() + (shared_->config->transaction_timeout() * 2 + kGrace) * 1000;
+  deadline_us_ = clock_->steady_us() + (shared_->transaction_timeout * 2 + kGrace) * 1000;
   {
     const std::lock_guard lock(shared_->mutex);
     shared_->call = call;

@@ -38,8 +38,8 @@ class Producer {
   };
 
   // Empty `transactional_id`: at least once, commit and abort only flush.
-  Producer(std::shared_ptr<const Config> config, std::string transactional_id, std::shared_ptr<Wakeup> wakeup,
-           std::shared_ptr<const Clock> clock);
+  Producer(std::shared_ptr<const Config> config, std::string transactional_id, Millis transaction_timeout,
+           std::shared_ptr<Wakeup> wakeup, std::shared_ptr<const Clock> clock);
   // Waits for the thread for some seconds at most: one whose call hangs ends by itself, later.
   ~Producer();
   Producer(const Producer&) = delete;

@@ -9,11 +9,12 @@
 namespace wrackline {
 namespace {
 
-// A journal row and the marker of its transaction: a commit moves the journal on by at least this.
-constexpr int64_t kOffsetsPerCommit = 2;
 constexpr int64_t kLateLineUs = 60'000'000;
 
 }  // namespace
+
+// A commit moves the journal on by at least this: its row, and the marker of its transaction.
+int64_t Worker::offsets_per_commit() const { return options_.guarantee == Guarantee::kExactlyOnce ? 2 : 1; }
 
 bool Worker::commit_due() const {
   if (commit_requested_ || resetting_ || has_rebalance()) return true;
@@ -78,7 +79,7 @@ Status Worker::freeze(TaskSlot& slot) {
   slot.frozen = true;
   const int64_t before = env_.clock->steady_us();
   slot.hash_at_freeze = slot.task->rows_hash();
-  slot.journal_at_freeze = slot.journal_floor + kOffsetsPerCommit;
+  slot.journal_at_freeze = slot.journal_floor + offsets_per_commit();
   slot.seq_at_freeze = slot.sealed.commit_seq;
   CheckpointSeal seal{
       .id = checkpoint_id(env_.transactional_id, slot.committed.recovery_count, slot.sealed.commit_seq),
@@ -136,6 +137,7 @@ Result<Progress> Worker::prepare_commit() {
     }
     metadata.rows_hash = slot->task->rows_hash() - (slot->naming ? slot->hash_at_freeze : slot->hash_at_checkpoint);
 
+    slot->sealed.metadata = metadata;
     Records row;
     const Bytes bytes = slot->sealed.encode();
     row.add(std::nullopt, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
@@ -182,13 +184,14 @@ Status Worker::on_committed() {
       slot->content_seq = slot->committed.commit_seq;
     slot->committed_offset = slot->sealed.offset;
     slot->committed_ledger = slot->sealed.ledger;
-    slot->journal_floor += kOffsetsPerCommit;
+    slot->journal_floor += offsets_per_commit();
     if (slot->naming) {
       slot->hash_at_checkpoint = slot->hash_at_freeze;
       slot->checkpoint_seq = slot->seq_at_freeze;
       WL_RETURN_IF_ERROR(slot->checkpointer->named());
       // Rows below it are no longer needed; never the last one.
-      client_->trim(slot->journal, std::min(slot->committed.journal_offset, slot->journal_floor - kOffsetsPerCommit));
+      client_->trim(slot->journal,
+                    std::min(slot->committed.journal_offset, slot->journal_floor - offsets_per_commit()));
     }
     slot->in_commit = slot->naming = slot->frozen = false;
     ++stats_.commits;

@@ -7,7 +7,8 @@
 namespace wrackline {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kMetadataVersion = 1;
+constexpr uint8_t kRowVersion = 2;
 
 // version | length-free body | hash64 of all before it
 Bytes seal(ByteWriter writer) {
@@ -15,23 +16,26 @@ Bytes seal(ByteWriter writer) {
   return writer.take();
 }
 
-Result<std::string_view> unseal(std::string_view bytes, std::string_view what) {
+struct Unsealed {
+  uint8_t version = 0;
+  std::string_view body;
+};
+
+Result<Unsealed> unseal(std::string_view bytes, std::string_view what, uint8_t newest) {
   if (bytes.size() < sizeof(uint64_t) + 1) return Status::corruption(std::string(what) + ": truncated");
   const std::string_view body = bytes.substr(0, bytes.size() - sizeof(uint64_t));
   ByteReader tail(bytes.substr(body.size()));
   if (tail.get<uint64_t>() != hash64(body)) return Status::corruption(std::string(what) + ": checksum differs");
-  if (const auto version = static_cast<uint8_t>(body[0]); version != kVersion) {
+  if (const auto version = static_cast<uint8_t>(body[0]); version > newest) {
     return Status::corruption(std::string(what) + " is of version " + std::to_string(version) +
-                              ", this wrackline reads version " + std::to_string(kVersion) + ": use a newer one");
+                              ", this wrackline reads version " + std::to_string(newest) + ": use a newer one");
   }
-  return body.substr(1);
+  return Unsealed{static_cast<uint8_t>(body[0]), body.substr(1)};
 }
 
 }  // namespace
 
-std::string CommitMetadata::encode() const {
-  ByteWriter writer;
-  writer.put(kVersion);
+void CommitMetadata::write(ByteWriter& writer) const {
   writer.put(job_hash);
   writer.put(commit_seq);
   writer.put_string(checkpoint);
@@ -42,15 +46,9 @@ std::string CommitMetadata::encode() const {
   writer.put(recovery_count);
   writer.put(start_offset);
   writer.put(journal_offset);
-  const Bytes bytes = seal(std::move(writer));
-  return encode_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-Result<CommitMetadata> CommitMetadata::decode(std::string_view text) {
-  const std::optional<std::string> bytes = decode_base64(text);
-  if (!bytes) return Status::corruption("offset metadata: not base64");
-  WL_ASSIGN_OR_RETURN(const std::string_view body, unseal(*bytes, "offset metadata"));
-  ByteReader reader(body);
+CommitMetadata CommitMetadata::read(ByteReader& reader) {
   CommitMetadata metadata;
   metadata.job_hash = reader.get<uint64_t>();
   metadata.commit_seq = reader.get<int64_t>();
@@ -62,6 +60,23 @@ Result<CommitMetadata> CommitMetadata::decode(std::string_view text) {
   metadata.recovery_count = reader.get<int64_t>();
   metadata.start_offset = reader.get<int64_t>();
   metadata.journal_offset = reader.get<int64_t>();
+  return metadata;
+}
+
+std::string CommitMetadata::encode() const {
+  ByteWriter writer;
+  writer.put(kMetadataVersion);
+  write(writer);
+  const Bytes bytes = seal(std::move(writer));
+  return encode_base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+Result<CommitMetadata> CommitMetadata::decode(std::string_view text) {
+  const std::optional<std::string> bytes = decode_base64(text);
+  if (!bytes) return Status::corruption("offset metadata: not base64");
+  WL_ASSIGN_OR_RETURN(const Unsealed unsealed, unseal(*bytes, "offset metadata", kMetadataVersion));
+  ByteReader reader(unsealed.body);
+  CommitMetadata metadata = read(reader);
   WL_RETURN_IF_ERROR(reader.finish("offset metadata"));
   return metadata;
 }
@@ -93,7 +108,7 @@ uint64_t hash_of(const Ledger& ledger) {
 
 Bytes JournalRow::encode() const {
   ByteWriter writer;
-  writer.put(kVersion);
+  writer.put(kRowVersion);
   writer.put(job_hash);
   writer.put(commit_seq);
   writer.put(offset);
@@ -109,12 +124,16 @@ Bytes JournalRow::encode() const {
     writer.put(decision.watermark);
     writer.put(decision.clock);
   }
+  ByteWriter beside;
+  metadata.write(beside);
+  writer.put_string(beside.view());
+  writer.put_string(time_state);
   return seal(std::move(writer));
 }
 
 Result<JournalRow> JournalRow::decode(std::string_view bytes) {
-  WL_ASSIGN_OR_RETURN(const std::string_view body, unseal(bytes, "journal row"));
-  ByteReader reader(body);
+  WL_ASSIGN_OR_RETURN(const Unsealed unsealed, unseal(bytes, "journal row", kRowVersion));
+  ByteReader reader(unsealed.body);
   JournalRow row;
   row.job_hash = reader.get<uint64_t>();
   row.commit_seq = reader.get<int64_t>();
@@ -131,6 +150,15 @@ Result<JournalRow> JournalRow::decode(std::string_view bytes) {
     decision.watermark = reader.get<Millis>();
     decision.clock = reader.get<Millis>();
     row.decisions.push_back(decision);
+  }
+  if (unsealed.version == 1) {
+    row.metadata.job_hash = row.job_hash;
+    row.metadata.commit_seq = row.commit_seq;
+  } else {
+    ByteReader beside(reader.get_string());
+    row.metadata = CommitMetadata::read(beside);
+    WL_RETURN_IF_ERROR(beside.finish("journal row, metadata"));
+    row.time_state = reader.get_string();
   }
   WL_RETURN_IF_ERROR(reader.finish("journal row"));
   return row;

@@ -31,6 +31,8 @@ struct CommitMetadata {
 
   std::string encode() const;  // base64 text: offset metadata must not hold zero bytes
   static Result<CommitMetadata> decode(std::string_view text);
+  void write(class ByteWriter& writer) const;  // the fields alone
+  static CommitMetadata read(class ByteReader& reader);
 };
 
 // What a replay cannot recompute (semantics.md 2): it happened before the record at `offset`.
@@ -58,6 +60,8 @@ struct JournalRow {
   uint64_t input_hash = 0;          // of a bounded input's first rows: a resumed run notices another input
   Ledger ledger;                    // cumulative
   std::vector<Decision> decisions;  // since the commit before
+  CommitMetadata metadata;          // what goes beside the offset; of rows of version 1 only job_hash and commit_seq
+  std::string time_state;           // of a task without other state: all that a recovery needs; else empty
   friend bool operator==(const JournalRow&, const JournalRow&) = default;
 
   Bytes encode() const;

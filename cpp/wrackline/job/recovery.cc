@@ -344,6 +344,8 @@ Status Worker::accept_changed_job(const TaskSlot& slot, const CheckpointSeal* se
   return {};
 }
 
+// Without transactions a row may have been appended for a commit that never was, and its commit_seq comes again; and so
+// may rows of a former owner that did not know. What counts is the last row of the last claim.
 Status Worker::on_journal(const event::Polled& polled) {
   for (auto& slot : tasks_) {
     if (slot->journal != polled.partition || slot->journal_read) continue;
@@ -351,14 +353,9 @@ Status Worker::on_journal(const event::Polled& polled) {
       WL_ASSIGN_OR_RETURN(JournalRow row, JournalRow::decode(polled.records->value(i)));
       const int64_t seq = row.commit_seq;
       if (seq <= slot->restored_seq || seq > slot->committed.commit_seq) continue;
-      slot->committed_ledger = row.ledger;
+      const auto known = slot->rows.find(seq);
+      if (known != slot->rows.end() && known->second.metadata.recovery_count > row.metadata.recovery_count) continue;
       slot->rows[seq] = std::move(row);
-      if (seq == slot->committed.commit_seq) {
-        slot->journal_read = true;
-        client_->stop_reading(slot->journal);
-        if (env_.rows) slot->committed_offset = slot->rows[seq].offset;
-        return {};
-      }
     }
   }
   return {};
@@ -366,9 +363,20 @@ Status Worker::on_journal(const event::Polled& polled) {
 
 Status Worker::on_journal_end(TaskSlot& slot, int64_t next_offset) {
   if (slot.journal_read) return {};
-  // The markers of a former owner's transactions may still be on their way: the row is there, but cannot be seen yet.
-  WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.journal, Isolation::kReadUncommitted));
-  if (end > next_offset) return {};
+  const auto last = slot.rows.find(slot.committed.commit_seq);
+  const bool found = last != slot.rows.end();
+  if (!found || options_.guarantee == Guarantee::kAtLeastOnce) {
+    // The markers of a former owner's transactions may still be on their way: there are rows that cannot be seen yet.
+    WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.journal, Isolation::kReadUncommitted));
+    if (end > next_offset) return {};
+  }
+  if (found) {
+    slot.journal_read = true;
+    slot.committed_ledger = last->second.ledger;
+    if (env_.rows) slot.committed_offset = last->second.offset;
+    client_->stop_reading(slot.journal);
+    return {};
+  }
   return Status::corruption("journal " + where(slot.journal) + ": ends before the row of commit " +
                             std::to_string(slot.committed.commit_seq) + "; it was trimmed or belongs to another job. " +
                             kStartOver);

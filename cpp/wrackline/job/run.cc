@@ -148,14 +148,25 @@ Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) 
   const std::string topic = Plan(job).journal_topic();
   WL_ASSIGN_OR_RETURN(const TopicInfo info, log.topic(topic));
   std::map<int32_t, Ledger> ledgers;
+  std::map<int32_t, int64_t> last;  // commit_seq
+  WL_ASSIGN_OR_RETURN(const Offsets committed, log.committed(job));
+  for (const auto& [anchor, offset] : committed) {
+    WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(offset.metadata));
+    last[anchor.partition] = metadata.commit_seq;
+  }
   for (int32_t partition = 0; partition < info.partitions; ++partition) {
     const TopicPartition journal{topic, partition};
+    std::pair<int64_t, int64_t> newest{-1, -1};  // commit_seq, claim: at least once, rows may come twice
     WL_ASSIGN_OR_RETURN(int64_t offset, log.start_offset(journal));
     WL_ASSIGN_OR_RETURN(const int64_t end, log.end_offset(journal, Isolation::kReadCommitted));
     while (offset < end) {
       WL_ASSIGN_OR_RETURN(const event::Polled rows, log.read(journal, offset, 1 << 20, Isolation::kReadCommitted));
-      if (!rows.records->empty()) {
-        WL_ASSIGN_OR_RETURN(JournalRow row, JournalRow::decode(rows.records->value(rows.records->size() - 1)));
+      for (int64_t i = 0; i < rows.records->size(); ++i) {
+        WL_ASSIGN_OR_RETURN(JournalRow row, JournalRow::decode(rows.records->value(i)));
+        const std::pair<int64_t, int64_t> place{row.commit_seq, row.metadata.recovery_count};
+        const auto limit = last.find(partition);
+        if (place < newest || (limit != last.end() && row.commit_seq > limit->second)) continue;
+        newest = place;
         ledgers[partition] = std::move(row.ledger);
       }
       if (rows.next_offset <= offset) break;

@@ -201,6 +201,7 @@ class Worker {
   TaskSlot* slot_of(const TopicPartition& input);
 
   // commit.cc
+  int64_t offsets_per_commit() const;
   bool commit_due() const;
   Result<Progress> drain();
   Status seal();

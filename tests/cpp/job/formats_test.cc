@@ -64,7 +64,8 @@ TEST(JournalRow, IsTheBytesOfTheWorkedExample) {
   row.offset = 3;
   row.watermark = 5;
   row.ledger = {{"read", {.in = 3, .out = 3}}};
-  std::string expected("\x01\x88\x77\x66\x55\x44\x33\x22\x11", 9);
+  row.metadata = {.job_hash = 0x1122334455667788, .commit_seq = 1, .watermark = 5, .transactional_id = "meters-0-0"};
+  std::string expected("\x02\x88\x77\x66\x55\x44\x33\x22\x11", 9);
   const auto number = [&](uint64_t value, size_t size) {
     expected.append(reinterpret_cast<const char*>(&value), size);
   };
@@ -77,13 +78,41 @@ TEST(JournalRow, IsTheBytesOfTheWorkedExample) {
   expected += "read";
   for (const uint64_t value : {3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) number(value, 8);
   number(0, 4);
+  number(8 + 8 + 4 + 8 + 8 + 8 + 4 + 10 + 8 + 8 + 8, 4);
+  for (const uint64_t value : {uint64_t{0x1122334455667788}, uint64_t{1}}) number(value, 8);
+  number(0, 4);
+  for (const uint64_t value : {5, 0, 0}) number(value, 8);
+  number(10, 4);
+  expected += "meters-0-0";
+  for (const uint64_t value : {0, 0, 0}) number(value, 8);
+  number(0, 4);
   number(hash64(expected), 8);
   const Bytes bytes = row.encode();
   EXPECT_EQ(std::string(bytes.begin(), bytes.end()), expected);
 }
 
+TEST(JournalRow, RowsOfVersionOneAreStillRead) {
+  JournalRow row;
+  row.job_hash = 5;
+  row.commit_seq = 9;
+  const Bytes bytes = row.encode();
+  CommitMetadata none;
+  std::string old(bytes.begin(), bytes.end());
+  old.resize(old.size() - 8 - 4 - 4 - 72);  // checksum, time state, metadata
+  old[0] = 1;
+  const uint64_t checksum = hash64(old);
+  old.append(reinterpret_cast<const char*>(&checksum), 8);
+  const Result<JournalRow> read = JournalRow::decode(old);
+  ASSERT_TRUE(read.ok()) << read.status().to_string();
+  row.metadata.job_hash = 5;
+  row.metadata.commit_seq = 9;
+  EXPECT_EQ(*read, row);
+}
+
 TEST(JournalRow, ReadsBackDecisionsAndLedger) {
   JournalRow row;
+  row.metadata = some_metadata();
+  row.time_state = "time";
   row.commit_seq = 4;
   row.auto_unit = 2;
   row.input_hash = 17;

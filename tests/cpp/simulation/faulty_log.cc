@@ -12,11 +12,12 @@ namespace {
 class FaultyClient final : public LogClient {
  public:
   FaultyClient(std::shared_ptr<Broker> broker, std::shared_ptr<Process> process, std::unique_ptr<LogClient> inner,
-               std::string instance)
+               const ClientOptions& options)
       : broker_(std::move(broker)),
         process_(std::move(process)),
         inner_(std::move(inner)),
-        instance_(std::move(instance)) {}
+        instance_(options.instance),
+        transactional_(options.guarantee == Guarantee::kExactlyOnce) {}
 
   ~FaultyClient() override {
     // What was on its way may still arrive.
@@ -86,7 +87,7 @@ class FaultyClient final : public LogClient {
   Status begin() override {
     WL_RETURN_IF_ERROR(process_->call("begin"));
     WL_RETURN_IF_ERROR(inner_->begin());
-    broker_->open[transactional_id_] = {this, broker_->clock->steady_us(), {}};
+    if (transactional_) broker_->open[transactional_id_] = {this, broker_->clock->steady_us(), {}};
     return {};
   }
   Status append(const TopicPartition& partition, const Records& records) override {
@@ -234,6 +235,7 @@ class FaultyClient final : public LogClient {
   std::unique_ptr<LogClient> inner_;
   std::deque<Event> events_;  // of ours, before those of `inner_`
   const std::string instance_;
+  const bool transactional_;
   std::string transactional_id_;
   int64_t member_ = 0;  // of the group; 0: has not joined
   std::optional<std::pair<std::string, std::vector<TopicPartition>>> asked_committed_;
@@ -292,8 +294,7 @@ class FaultyLog final : public Log {
     WL_RETURN_IF_ERROR(process_->call("client"));
     WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, broker_->log->client(options));
     if (broker_->wrap_client) inner = broker_->wrap_client(std::move(inner), *broker_->log);
-    return std::unique_ptr<LogClient>(
-        std::make_unique<FaultyClient>(broker_, process_, std::move(inner), options.instance));
+    return std::unique_ptr<LogClient>(std::make_unique<FaultyClient>(broker_, process_, std::move(inner), options));
   }
 
  private:

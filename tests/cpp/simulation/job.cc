@@ -137,6 +137,7 @@ std::string JobSpec::describe() const {
   if (idle_after) text += ", idle_after " + std::to_string(*idle_after) + (idle_close ? " close" : " hold");
   if (close_at_end) text += ", close";
   if (bounded) text += std::string(", bounded") + (all_out_of_order ? " all" : "") + (resume_append ? " resume" : "");
+  if (at_least_once) text += ", at least once";
   if (write_rows) text += ", rows written";
   if (long_strings) text += ", long strings";
   if (filter) text += ", filter " + filter->column;
@@ -207,6 +208,9 @@ JobSpec random_job(Random& random) {
   if (job.window && random.chance(0.3)) job.out_partitions = static_cast<int32_t>(random.between(1, 5));
   if (!job.window && random.chance(0.3)) job.out_partitions += 1;
   job.write_rows = job.window && random.chance(0.2);
+  // What the clock decided in a commit that never was, another decision may contradict: rows that are not repeated.
+  job.at_least_once = random.chance(0.2);
+  if (job.at_least_once) job.idle_after.reset();
   job.long_strings = random.chance(0.02);
   if (job.long_strings) {
     job.max_record_bytes = 20'000;

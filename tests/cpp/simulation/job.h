@@ -71,6 +71,7 @@ struct JobSpec {
   std::optional<Millis> idle_after;
   bool idle_close = false;
   bool close_at_end = false;
+  bool at_least_once = false;
   bool bounded = false;           // typed rows instead of a topic; one partition
   bool all_out_of_order = false;  // bounded: out_of_orderness="all"
   bool resume_append = false;     // bounded: windows stay open at the end

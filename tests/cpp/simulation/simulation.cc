@@ -226,6 +226,7 @@ class Simulation {
         [process = actor.process](Failpoint point) { return process->call(failpoint_name(point)); });
     JobOptions options;
     options.commit_interval = random_.pick<Millis>({1, 10, 50, 200});
+    options.guarantee = job_.at_least_once ? Guarantee::kAtLeastOnce : Guarantee::kExactlyOnce;
     options.commit_rows = random_.pick<int64_t>({0, 0, 1, 5, 20});
     options.checkpoint_interval = random_.pick<Millis>({1, 20, 100, 1'000});
     options.max_poll_records = random_.pick<int64_t>({1, 3, 16, 64, 4096});
@@ -358,7 +359,11 @@ class Simulation {
       for (int64_t i = 0; i < polled->records->size(); ++i) {
         Result<JournalRow> row = JournalRow::decode(polled->records->value(i));
         if (!row.ok()) return fail("journal row: " + row.status().to_string());
-        journal_[partition].push_back(std::move(row).value());
+        if (!job_.at_least_once)
+          journal_[partition].push_back(std::move(row).value());
+        else if (JournalRow& known = repeated_[partition][row->commit_seq];
+                 known.metadata.recovery_count <= row->metadata.recovery_count)
+          known = std::move(row).value();
       }
       if (polled->next_offset <= offset) break;
       offset = polled->next_offset;
@@ -366,6 +371,18 @@ class Simulation {
   }
   void harvest_all() {
     for (int32_t p = 0; p < job_.partitions; ++p) harvest(p);
+    if (!job_.at_least_once) return;
+    // Only commits whose offsets are committed have been.
+    journal_.clear();
+    const Result<Offsets> offsets = broker_->log->committed(job_.name);
+    WL_CHECK(offsets.ok());
+    for (const auto& [partition, offset] : *offsets) {
+      const Result<CommitMetadata> last = CommitMetadata::decode(offset.metadata);
+      WL_CHECK(last.ok());
+      for (const auto& [seq, row] : repeated_[partition.partition]) {
+        if (seq <= last->commit_seq) journal_[partition.partition].push_back(row);
+      }
+    }
   }
 
   const SimulationOptions& options_;
@@ -395,6 +412,7 @@ class Simulation {
   std::map<int32_t, Ledger> live_ledger_;  // of the last run that ended in order
 
   Journal journal_;
+  std::map<int32_t, std::map<int64_t, JournalRow>> repeated_;  // at least once: by commit_seq, of the last claim
   std::map<int32_t, int64_t> harvested_;
   SimulationResult result_;
 };

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from wrackline import _core
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError, NotYetError
-from wrackline.ledger import Ledger
 from wrackline.kafka import Kafka
+from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
 from wrackline.results import Result
 from wrackline.run import RunningJob, RunResult, Stats, run_to_end
@@ -33,10 +33,10 @@ _logger = logging.getLogger("wrackline")
 class Job:
     """A job by its name, which is also that of its state and of its topics.
 
-    `log`: ``"memory:"``, ``"memory:NAME"``, ``"local:DIR"``, ``"kafka://HOST:PORT"``, `wl.Kafka` or a `wl.Log`. `state_dir`: where checkpoints lie (of a
-    memory log: in memory). Results become visible every `commit_interval`, or after `commit_rows` records if that is
-    sooner; after a crash at most `checkpoint_interval` is replayed. `memory_limit`: bytes of state beyond which the
-    run ends with an error that names the step.
+    `log`: ``"memory:"``, ``"memory:NAME"``, ``"local:DIR"``, ``"kafka://HOST:PORT"``, a `wl.Kafka` or a `wl.Log`.
+    `state_dir`: where checkpoints lie (of a memory log: in memory). Results become visible every `commit_interval`,
+    or after `commit_rows` records if that is sooner; after a crash at most `checkpoint_interval` is replayed.
+    `memory_limit`: bytes of state beyond which the run ends with an error that names the step.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,16 +21,27 @@ from wrackline.testing.broker import Broker, BrokerError
 SCRIPT = module.__file__
 
 
-def ask_versions(channel: socket.socket) -> list[int]:
-    """The API keys that a broker knows (ApiVersions, version 0)."""
-    request = struct.pack(">hhih", 18, 0, 7, -1)
+def ask(channel: socket.socket, key: int, version: int, body: bytes) -> bytes:
+    """One request by hand; what follows the correlation id of the answer."""
+    request = struct.pack(">hhih", key, version, 7, -1) + body
     channel.sendall(struct.pack(">i", len(request)) + request)
     with channel.makefile("rb") as stream:
         (length,) = struct.unpack(">i", stream.read(4))
         answer = stream.read(length)
-    correlation, error, count = struct.unpack(">ihi", answer[:10])
-    assert (correlation, error) == (7, 0)
-    return [struct.unpack(">hhh", answer[at : at + 6])[0] for at in range(10, 10 + 6 * count, 6)]
+    assert struct.unpack(">i", answer[:4]) == (7,)
+    return answer[4:]
+
+
+def ask_versions(channel: socket.socket) -> list[int]:
+    """The API keys that a broker knows (ApiVersions)."""
+    answer = ask(channel, 18, 0, b"")
+    error, count = struct.unpack(">hi", answer[:6])
+    assert error == 0
+    return [struct.unpack(">hhh", answer[at : at + 6])[0] for at in range(6, 6 + 6 * count, 6)]
+
+
+def text(value: str) -> bytes:
+    return struct.pack(">h", len(value)) + value.encode()
 
 
 def connect(address: str) -> socket.socket:
@@ -145,8 +156,14 @@ def test_all_listeners_are_on_the_loopback_interface(own_broker: Callable[..., B
     assert {one[-8:] for one in addresses} == {"0100007F"}
 
 
-def test_tls_is_spoken_with_a_certificate_of_its_own_authority(own_broker: Callable[..., Broker]) -> None:
-    broker = own_broker(security=True)
+@pytest.fixture(scope="module")
+def secure_broker() -> Iterator[Broker]:
+    with Broker.start(security=True) as broker:
+        yield broker
+
+
+def test_tls_is_spoken_with_a_certificate_of_its_own_authority(secure_broker: Broker) -> None:
+    broker = secure_broker
     context = ssl.create_default_context(cafile=str(broker.ca_path))
     for address in (broker.ssl_address, broker.sasl_ssl_address):
         assert address is not None
@@ -154,6 +171,28 @@ def test_tls_is_spoken_with_a_certificate_of_its_own_authority(own_broker: Calla
             assert 0 in ask_versions(secure)
     assert broker.sasl_address is not None
     assert answers(broker.sasl_address)
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "signed_in", "errors"),
+    [
+        (module.USER, module.PASSWORD, 0, {0, 15}),  # 15: there is no coordinator yet
+        (module.STRANGER, module.PASSWORD, 0, {30}),  # GROUP_AUTHORIZATION_FAILED
+        (module.USER, "wrong", 58, set()),  # SASL_AUTHENTICATION_FAILED
+    ],
+)
+def test_users_sign_in_and_a_stranger_may_do_nothing(
+    secure_broker: Broker, user: str, password: str, signed_in: int, errors: set[int]
+) -> None:
+    assert secure_broker.sasl_address is not None
+    with connect(secure_broker.sasl_address) as channel:
+        assert ask(channel, 17, 1, text("PLAIN"))[:2] == b"\0\0"
+        plain = f"\0{user}\0{password}".encode()
+        answer = ask(channel, 36, 0, struct.pack(">i", len(plain)) + plain)
+        assert struct.unpack(">h", answer[:2]) == (signed_in,)
+        if not signed_in:
+            (error,) = struct.unpack(">h", ask(channel, 10, 0, text("a group"))[:2])
+            assert error in errors
 
 
 def test_a_taken_port_is_said_at_once() -> None:

@@ -30,9 +30,9 @@ class Kafka:
     Raises `InvalidArgumentError` for an unknown option, naming the nearest.
 
     >>> import wrackline as wl
-    >>> wl.Kafka("localhost:9092", sasl_mechanims="PLAIN")
+    >>> wl.Kafka("localhost:9092", sasl_usrname="ann")
     Traceback (most recent call last):
-    wrackline.errors.InvalidArgumentError: Kafka has no option 'sasl.mechanims'; did you mean 'sasl.mechanism'?
+    wrackline.errors.InvalidArgumentError: Kafka has no option 'sasl.usrname'; did you mean 'sasl.username'?
     """
 
     def __init__(self, servers: str, *, connect_timeout: Duration = "10s", **options: str | int | float | bool) -> None:

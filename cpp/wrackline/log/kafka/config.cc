@@ -4,11 +4,13 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
+#include <sstream>
 
 #include <sys/syslog.h>
 
-#include "wrackline/core/hint.h"
 #include "wrackline/core/logging.h"
+#include "wrackline/core/spelling.h"
 
 namespace wrackline::kafka {
 namespace {
@@ -43,22 +45,33 @@ bool is_secret(std::string_view name) {
          name == "sasl.oauthbearer.config" || name == "sasl.oauthbearer.assertion.private.key.pem";
 }
 
+// All of them: the library lists its options as a table, `name | ...` a line.
 std::vector<std::string> option_names() {
+  char* text = nullptr;
+  size_t size = 0;
+  FILE* table = open_memstream(&text, &size);
+  rd_kafka_conf_properties_show(table);
+  std::fclose(table);
   std::vector<std::string> names;
-  const Conf conf(rd_kafka_conf_new());
-  size_t count = 0;
-  const char** dump = rd_kafka_conf_dump(conf.get(), &count);
-  for (size_t i = 0; i < count; i += 2) names.emplace_back(dump[i]);
-  rd_kafka_conf_dump_free(dump, count);
+  std::istringstream lines(std::string(text, size));
+  std::free(text);
+  for (std::string line; std::getline(lines, line);) {
+    const std::string name = line.substr(0, line.find_first_of(" |"));
+    if (line.find('|') != std::string::npos && name.find('.') != std::string::npos) names.push_back(name);
+  }
   return names;
+}
+
+std::string did_you_mean(const std::string& name) {
+  const std::string near = nearest(name, option_names());
+  return near.empty() ? "; docs/kafka.md says where they are listed" : "; did you mean '" + near + "'?";
 }
 
 Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& value) {
   std::array<char, 512> why{};
   switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size())) {
     case RD_KAFKA_CONF_OK: return {};
-    case RD_KAFKA_CONF_UNKNOWN:
-      return Status::invalid("Kafka has no option '" + name + "'" + nearest_hint(name, option_names()));
+    case RD_KAFKA_CONF_UNKNOWN: return Status::invalid("Kafka has no option '" + name + "'" + did_you_mean(name));
     default:
       return Status::invalid("Kafka option '" + name +
                              "': " + (is_secret(name) ? "the value is refused" : std::string(why.data())));

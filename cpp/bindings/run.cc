@@ -87,8 +87,8 @@ class RunHandle {
  private:
   // Copies what other threads may ask for.
   void look() {
-    WorkerStats stats = run_->worker().stats();
-    auto ledger = run_->worker().ledger();
+    WorkerStats stats = run_->stats();
+    auto ledger = run_->ledger();
     const std::lock_guard lock(mutex_);
     stats_ = stats;
     ledger_ = std::move(ledger);
@@ -101,11 +101,28 @@ class RunHandle {
   std::map<int32_t, Ledger> ledger_;
 };
 
+template <typename T>
+T one_of(const char* option, const std::string& value, const std::vector<std::pair<std::string, T>>& known) {
+  std::string names;
+  for (const auto& [name, meaning] : known) {
+    if (name == value) return meaning;
+    names += (names.empty() ? "'" : " or '") + name + "'";
+  }
+  raise(Status::invalid(std::string(option) + ": " + names + ", not '" + value + "'"));
+}
+
 JobOptions make_options(Millis commit_interval, int64_t commit_rows, Millis checkpoint_interval, std::string state_dir,
                         int64_t memory_limit, int64_t max_poll_records, bool fresh, bool replay_accept,
                         bool resume_append, std::vector<std::string> reset_steps, bool until_now, bool close,
-                        int64_t max_rows) {
+                        int64_t max_rows, const std::string& guarantee, int64_t workers, const std::string& membership,
+                        Millis transaction_timeout) {
   JobOptions options;
+  options.guarantee = one_of<Guarantee>(
+      "guarantee", guarantee, {{"exactly_once", Guarantee::kExactlyOnce}, {"at_least_once", Guarantee::kAtLeastOnce}});
+  options.membership = one_of<Membership>("membership", membership,
+                                          {{"static", Membership::kStatic}, {"dynamic", Membership::kDynamic}});
+  options.workers = workers;
+  options.transaction_timeout = transaction_timeout;
   options.commit_interval = commit_interval;
   options.commit_rows = commit_rows;
   options.checkpoint_interval = checkpoint_interval;
@@ -186,7 +203,9 @@ void register_run(py::module_& m) {
            py::arg("checkpoint_interval") = 10'000, py::arg("state_dir") = ".wrackline", py::arg("memory_limit") = 0,
            py::arg("max_poll_records") = 4096, py::arg("fresh") = false, py::arg("replay_accept") = false,
            py::arg("resume_append") = false, py::arg("reset_steps") = std::vector<std::string>(),
-           py::arg("until_now") = false, py::arg("close") = false, py::arg("max_rows") = 0);
+           py::arg("until_now") = false, py::arg("close") = false, py::arg("max_rows") = 0,
+           py::arg("guarantee") = "exactly_once", py::arg("workers") = 1, py::arg("membership") = "static",
+           py::arg("transaction_timeout") = 10'000);
 
   py::class_<RunHandle>(m, "Run")
       .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const RowsHandle*,

@@ -20,7 +20,11 @@ bool Worker::commit_due() const {
   if (commit_requested_ || resetting_ || has_rebalance()) return true;
   if (options_.commit_rows > 0 && rows_since_commit_ >= options_.commit_rows) return true;
   const int64_t now = env_.clock->steady_us();
-  if (now - last_commit_us_ < options_.commit_interval * 1000) return false;
+  return now - last_commit_us_ >= options_.commit_interval * 1000 && has_new();
+}
+
+// Something for the next commit.
+bool Worker::has_new() const {
   if (rows_since_commit_ > 0 || (sink_ && sink_->held_bytes() > 0)) return true;
   return std::any_of(tasks_.begin(), tasks_.end(), [](const auto& slot) {
     return slot->task->has_decisions() || (slot->checkpointer && !slot->checkpointer->durable().empty());
@@ -124,13 +128,14 @@ Result<Progress> Worker::prepare_commit() {
     slot->naming = !slot->checkpointer->durable().empty();
     // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice.
     slot->in_commit = slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset ||
-                      !slot->sealed.decisions.empty();
+                      !slot->sealed.decisions.empty() || tells_end(*slot);
     if (!slot->in_commit) continue;
     CommitMetadata& metadata = slot->sealed_metadata = slot->committed;
     metadata.job_hash = plan_->hash();
     metadata.commit_seq = slot->sealed.commit_seq;
     metadata.watermark = slot->sealed.watermark;
     metadata.ledger_hash = hash_of(slot->sealed.ledger);
+    metadata.read_to = slot->task->offset();
     if (slot->naming) {
       metadata.checkpoint = slot->checkpointer->durable();
       metadata.journal_offset = slot->journal_at_freeze;

@@ -7,7 +7,7 @@
 namespace wrackline {
 namespace {
 
-constexpr uint8_t kMetadataVersion = 1;
+constexpr uint8_t kMetadataVersion = 2;
 constexpr uint8_t kRowVersion = 2;
 
 // version | length-free body | hash64 of all before it
@@ -46,9 +46,10 @@ void CommitMetadata::write(ByteWriter& writer) const {
   writer.put(recovery_count);
   writer.put(start_offset);
   writer.put(journal_offset);
+  writer.put(read_to);
 }
 
-CommitMetadata CommitMetadata::read(ByteReader& reader) {
+CommitMetadata CommitMetadata::read(ByteReader& reader, uint8_t version) {
   CommitMetadata metadata;
   metadata.job_hash = reader.get<uint64_t>();
   metadata.commit_seq = reader.get<int64_t>();
@@ -60,6 +61,7 @@ CommitMetadata CommitMetadata::read(ByteReader& reader) {
   metadata.recovery_count = reader.get<int64_t>();
   metadata.start_offset = reader.get<int64_t>();
   metadata.journal_offset = reader.get<int64_t>();
+  if (version > 1) metadata.read_to = reader.get<int64_t>();
   return metadata;
 }
 
@@ -76,7 +78,7 @@ Result<CommitMetadata> CommitMetadata::decode(std::string_view text) {
   if (!bytes) return Status::corruption("offset metadata: not base64");
   WL_ASSIGN_OR_RETURN(const Unsealed unsealed, unseal(*bytes, "offset metadata", kMetadataVersion));
   ByteReader reader(unsealed.body);
-  CommitMetadata metadata = read(reader);
+  CommitMetadata metadata = read(reader, unsealed.version);
   WL_RETURN_IF_ERROR(reader.finish("offset metadata"));
   return metadata;
 }
@@ -156,7 +158,7 @@ Result<JournalRow> JournalRow::decode(std::string_view bytes) {
     row.metadata.commit_seq = row.commit_seq;
   } else {
     ByteReader beside(reader.get_string());
-    row.metadata = CommitMetadata::read(beside);
+    row.metadata = CommitMetadata::read(beside, kMetadataVersion);
     WL_RETURN_IF_ERROR(beside.finish("journal row, metadata"));
     row.time_state = reader.get_string();
   }

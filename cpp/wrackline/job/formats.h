@@ -27,12 +27,13 @@ struct CommitMetadata {
   int64_t recovery_count = 0;    // claims made of this task so far
   int64_t start_offset = 0;      // of the input, where commit_seq 0 stood
   int64_t journal_offset = 0;    // rows since the checkpoint lie here or behind
+  int64_t read_to = 0;           // of the input: as far as it was read, records that cannot be committed yet included
   friend bool operator==(const CommitMetadata&, const CommitMetadata&) = default;
 
   std::string encode() const;  // base64 text: offset metadata must not hold zero bytes
   static Result<CommitMetadata> decode(std::string_view text);
   void write(class ByteWriter& writer) const;  // the fields alone
-  static CommitMetadata read(class ByteReader& reader);
+  static CommitMetadata read(class ByteReader& reader, uint8_t version);
 };
 
 // What a replay cannot recompute (semantics.md 2): it happened before the record at `offset`.

@@ -28,6 +28,7 @@ struct JobOptions {
   std::vector<std::string> reset_steps;  // start these steps with empty state (semantics.md 10)
   Millis recovery_deadline = 60'000;     // give up when recoveries in a row make no progress for so long
   Guarantee guarantee = Guarantee::kExactlyOnce;
+  int64_t workers = 1;  // threads, each a member of the group; > 1 needs a log whose groups have several
   Membership membership = Membership::kStatic;
   // The log's: it ends transactions that are open for longer. Whoever is fenced twice within it has a rival.
   Millis transaction_timeout = 10'000;

@@ -64,6 +64,7 @@ Status Worker::rebalance_soon() {
 }
 
 Status Worker::rebalance() {
+  stop_waiting_for_others();
   const bool running = phase_ == Phase::kRunning;
   give_up();
   if (!all_ready()) return {};  // the recovery of the others goes on, and what is assigned waits for it
@@ -155,6 +156,7 @@ void Worker::ask_committed() {
 
 Status Worker::on_committed_offsets(const Offsets& offsets) {
   asked_ = false;
+  if (phase_ == Phase::kRunning) return on_others(offsets);
   if (phase_ != Phase::kFetchCommitted) return {};
   if (ask_again_) {
     ask_committed();

@@ -42,6 +42,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   to_take_.clear();
   assigned_ = answer_due_ = asked_ = ask_again_ = fencing_ = forgot_ = false;
   to_fence_.clear();
+  stop_waiting_for_others();
   known_owners_.clear();
   sink_.reset();
   client_.reset();
@@ -81,6 +82,7 @@ Status Worker::start_throw_away() {
     WL_ASSIGN_OR_RETURN(const TopicInfo info, input_topic());
     WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
     partitions = info.partitions;
+    WL_RETURN_IF_ERROR(note_ends(partitions));
     WL_ASSIGN_OR_RETURN(client_, env_.log->client());
   }
   for (int32_t partition = 0; partition < partitions; ++partition) {
@@ -107,6 +109,7 @@ Status Worker::start() {
   // Partitions are never taken away from a topic: if there are fewer, it is another topic.
   WL_ASSIGN_OR_RETURN(const Offsets committed, env_.log->committed(group_));
   WL_RETURN_IF_ERROR(note_claims(committed));
+  WL_RETURN_IF_ERROR(note_ends(partitions));
   for (const auto& [partition, offset] : committed) {
     if (partition.topic == plan_->source().topic && partition.partition >= partitions) {
       return Status::invalid("job " + plan_->job() + " has read " + where(partition) + ", but the topic has " +
@@ -573,13 +576,9 @@ Status Worker::begin_task(TaskSlot& slot) {
   slot.at_end = false;
   if (env_.rows) return {};
   if (options_.until_now) {
+    WL_RETURN_IF_ERROR(note_ends(slot.partition + 1));  // the topic may have grown
     const std::lock_guard lock(env_.run->mutex);
-    auto known = env_.run->end_offsets.find(slot.partition);
-    if (known == env_.run->end_offsets.end()) {
-      WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadCommitted));
-      known = env_.run->end_offsets.emplace(slot.partition, end).first;
-    }
-    slot.end_offset = known->second;
+    slot.end_offset = env_.run->end_offsets.at(slot.partition);
   }
   client_->read_from(slot.input, task.offset(), Isolation::kReadCommitted);
   return {};

@@ -1,10 +1,14 @@
 #include "wrackline/job/run.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <string_view>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -16,7 +20,7 @@ namespace wrackline {
 namespace {
 
 constexpr int kMaxSlots = 1024;
-constexpr Millis kLongestWait = 20;  // while nothing happens: how late a commit may be
+constexpr int64_t kMaxWorkers = 256;
 
 Status unavailable(const std::string& what, const std::string& path) {
   return Status::unavailable(what + " " + path + ": " + std::strerror(errno));
@@ -74,8 +78,8 @@ class Run::Slot {
   ~Slot() {
     if (file_ >= 0) close(file_);
   }
-  std::string transactional_id(const std::string& job) const {
-    return job + "-" + directory_id_ + "-" + std::to_string(number_) + "-0";
+  std::string transactional_id(const std::string& job, int64_t worker) const {
+    return job + "-" + directory_id_ + "-" + std::to_string(number_) + "-" + std::to_string(worker);
   }
 
  private:
@@ -85,63 +89,230 @@ class Run::Slot {
   std::string directory_id_;
 };
 
+// One worker, and what it has said of itself.
+struct Run::Seat {
+  Failpoints failpoints;
+  std::unique_ptr<Worker> worker;
+
+  std::mutex mutex;  // guards what follows
+  WorkerStats stats;
+  std::map<int32_t, Ledger> ledger;
+  bool has_tasks = false;
+  bool ended = false;
+
+  // From the worker's thread.
+  void look() {
+    WorkerStats now = worker->stats();
+    auto ledger_now = worker->ledger();
+    const std::lock_guard lock(mutex);
+    stats = now;
+    ledger = std::move(ledger_now);
+    has_tasks = worker->has_tasks();
+  }
+};
+
+// The workers beside the first one. However the loop is left, they have ended then.
+class Run::Threads {
+ public:
+  explicit Threads(Run& run) : run_(run) {
+    for (size_t i = 1; i < run.seats_.size(); ++i) {
+      threads_.emplace_back([&run, seat = run.seats_[i].get()] { run.drive(*seat); });
+    }
+  }
+  ~Threads() {
+    if (!in_order_) run_.abandoned_ = true;
+    for (std::thread& thread : threads_) thread.join();
+  }
+  void in_order() { in_order_ = true; }
+
+ private:
+  Run& run_;
+  std::vector<std::thread> threads_;
+  bool in_order_ = false;  // else an exception goes through
+};
+
 Run::Run() = default;
 Run::~Run() = default;
 
-Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env) {
+namespace {
+
+Status check_options(const Plan& plan, const JobOptions& options, const RunEnv& env) {
   if (options.commit_interval <= 0) return Status::invalid("commit_interval must be > 0");
   if (options.checkpoint_interval <= 0) return Status::invalid("checkpoint_interval must be > 0");
   if (options.commit_rows < 0) return Status::invalid("commit_rows must be > 0");
   if (options.memory_limit < 0) return Status::invalid("memory_limit must be > 0");
+  if (options.transaction_timeout <= 0) return Status::invalid("transaction_timeout must be > 0");
   for (const std::string& step : options.reset_steps) {
     bool known = false;
-    for (const Plan::Node& node : plan->nodes()) known = known || node.name == step;
+    for (const Plan::Node& node : plan.nodes()) known = known || node.name == step;
     if (!known) return Status::invalid("reset: this job has no step '" + step + "'");
   }
-  auto run = std::unique_ptr<Run>(new Run);
-  if (const char* text = std::getenv("WRACKLINE_FAILPOINT"); text != nullptr && env.tap == nullptr) {
-    WL_RETURN_IF_ERROR(run->failpoints_.arm_from(text));
+  if (env.tap == nullptr && env.log == nullptr)
+    return Status::invalid("job " + plan.job() + " has no log: Job(..., log=\"local:DIR\")");
+  if (options.workers < 1 || options.workers > kMaxWorkers)
+    return Status::invalid("workers must be 1 to " + std::to_string(kMaxWorkers));
+  if (options.workers == 1 || env.tap != nullptr) return {};
+  if (env.rows != nullptr) return Status::invalid("workers: a bounded input is read by one worker; leave workers out");
+  if (options.max_rows > 0) return Status::invalid("workers: rows=N counts the records of one worker; leave one out");
+  if (const std::string uri = env.log->uri(); uri.starts_with("memory:") || uri.starts_with("local:")) {
+    return Status::invalid("workers: the groups of " + uri +
+                           " have one member; several workers share a topic of Kafka (log=\"kafka://HOST:PORT\")");
   }
-  WorkerEnv worker{
-      .log = env.log, .clock = env.clock, .failpoints = &run->failpoints_, .tap = env.tap, .rows = env.rows};
-  if (env.tap == nullptr) {
-    if (env.log == nullptr) return Status::invalid("job " + plan->job() + " has no log: Job(..., log=\"local:DIR\")");
-    const std::string job = plan->job();
-    if (env.log->uri().starts_with("memory:")) {
-      // State lives as long as the log that it belongs to.
-      worker.transactional_id = job + "-memory-0-0";
-      worker.open_store = [log = env.log, job](int32_t partition) -> Result<std::unique_ptr<Store>> {
-        return memory_store_of(log, job + "/tasks/0-" + std::to_string(partition));
-      };
-    } else {
-      WL_ASSIGN_OR_RETURN(run->slot_, Slot::take(options.state_dir, job));
-      worker.transactional_id = run->slot_->transactional_id(job);
-      worker.open_store = [root = options.state_dir, job](int32_t partition) {
-        return open_rocksdb_store(
-            (std::filesystem::path(root) / job / "tasks" / ("0-" + std::to_string(partition))).string());
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env) {
+  WL_RETURN_IF_ERROR(check_options(*plan, options, env));
+  auto run = std::unique_ptr<Run>(new Run);
+  run->clock_ = env.clock;
+  const auto shared = std::make_shared<SharedRun>();
+  const std::string job = plan->job();
+  const bool memory = env.log != nullptr && env.log->uri().starts_with("memory:");
+  if (env.tap == nullptr && !memory) {
+    WL_ASSIGN_OR_RETURN(run->slot_, Slot::take(options.state_dir, job));
+  }
+  for (int64_t i = 0; i < (env.tap ? 1 : options.workers); ++i) {
+    auto seat = std::make_unique<Seat>();
+    WorkerEnv worker{.log = env.log,
+                     .clock = env.clock,
+                     .failpoints = &seat->failpoints,
+                     .tap = env.tap,
+                     .rows = env.rows,
+                     .run = shared};
+    if (env.tap == nullptr) {
+      if (const char* text = std::getenv("WRACKLINE_FAILPOINT")) WL_RETURN_IF_ERROR(seat->failpoints.arm_from(text));
+      worker.transactional_id = memory ? job + "-memory-0-0" : run->slot_->transactional_id(job, i);
+      if (options.membership == Membership::kStatic) worker.instance = worker.transactional_id;
+      worker.open_store = [log = env.log, root = options.state_dir, job,
+                           memory](int32_t partition) -> Result<std::unique_ptr<Store>> {
+        const std::string task = "0-" + std::to_string(partition);
+        // State of a memory log lives as long as the log that it belongs to.
+        if (memory) return memory_store_of(log, job + "/tasks/" + task);
+        return open_rocksdb_store((std::filesystem::path(root) / job / "tasks" / task).string());
       };
     }
+    seat->worker = std::make_unique<Worker>(plan, options, std::move(worker));
+    run->seats_.push_back(std::move(seat));
   }
-  run->worker_ = std::make_unique<Worker>(std::move(plan), std::move(options), std::move(worker));
-  run->clock_ = env.clock;
   return run;
 }
 
+Worker& Run::worker() { return *seats_.front()->worker; }
+const Worker& Run::worker() const { return *seats_.front()->worker; }
+
+void Run::request_stop() {
+  for (auto& seat : seats_) seat->worker->request_stop();
+}
+
+// What one worker's failure means to the others; ok: it is done.
+void Run::end_others(const Status& status) {
+  const std::lock_guard lock(mutex_);
+  if (!status.ok() && first_failure_.ok()) first_failure_ = status;
+  if (!status.ok()) request_stop();
+  ended_.notify_all();
+}
+
+// The whole life of a worker but the first.
+void Run::drive(Seat& seat) {
+  constexpr int kStepsBetweenLooks = 256;
+  Status status;
+  for (int steps = 0; !abandoned_; ++steps) {
+    const Result<Progress> progress = seat.worker->step();
+    status = progress.status();
+    if (!status.ok() || *progress == Progress::kDone) break;
+    if (*progress == Progress::kIdle) seat.worker->wait(seat.worker->may_wait());
+    if (*progress == Progress::kIdle || steps % kStepsBetweenLooks == 0) seat.look();
+  }
+  seat.look();
+  {
+    const std::lock_guard lock(seat.mutex);
+    seat.ended = true;
+  }
+  end_others(status);
+}
+
 Status Run::loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms) {
+  Threads threads(*this);
+  Status status = loop_first(tick, tick_ms);
+  threads.in_order();
+  return status;
+}
+
+// The first worker, then the wait for the others.
+Status Run::loop_first(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms) {
   constexpr int kStepsBetweenLooks = 16;  // the clock is looked at that seldom
   int64_t next_tick = clock_->steady_us() + tick_ms * 1000;
+  const auto look = [&] {
+    if (!tick || clock_->steady_us() < next_tick) return;
+    if (!tick(stats())) request_stop();
+    next_tick = clock_->steady_us() + tick_ms * 1000;
+  };
   for (int steps = 0;; ++steps) {
-    WL_ASSIGN_OR_RETURN(const Progress progress, worker_->step());
-    if (progress == Progress::kDone) break;
-    if (progress == Progress::kIdle) worker_->wait(kLongestWait);
-    if (progress != Progress::kIdle && steps % kStepsBetweenLooks != 0) continue;
-    if (tick && clock_->steady_us() >= next_tick) {
-      if (!tick(worker_->stats())) worker_->request_stop();
-      next_tick = clock_->steady_us() + tick_ms * 1000;
+    const Result<Progress> progress = worker().step();
+    if (!progress.ok() || *progress == Progress::kDone) {
+      end_others(progress.status());
+      break;
+    }
+    if (*progress == Progress::kIdle) worker().wait(worker().may_wait());
+    if (*progress == Progress::kIdle || steps % kStepsBetweenLooks == 0) look();
+  }
+  for (size_t i = 1; i < seats_.size(); ++i) {
+    while (true) {
+      {
+        const std::lock_guard lock(seats_[i]->mutex);
+        if (seats_[i]->ended) break;
+      }
+      {
+        std::unique_lock lock(mutex_);
+        ended_.wait_for(lock, std::chrono::milliseconds(tick_ms));
+      }
+      look();
     }
   }
-  if (tick) tick(worker_->stats());
-  return {};
+  if (tick) tick(stats());
+  const std::lock_guard lock(mutex_);
+  return first_failure_;
+}
+
+WorkerStats Run::stats() {
+  seats_.front()->look();
+  WorkerStats all;
+  all.watermark = kPlusInfinity;
+  const std::vector<std::string_view> order = {"starting", "replaying", "running", "done"};
+  size_t least = order.size() - 1;
+  for (auto& seat : seats_) {
+    const std::lock_guard lock(seat->mutex);
+    const WorkerStats& one = seat->stats;
+    for (int64_t WorkerStats::* sum :
+         {&WorkerStats::rows_taken, &WorkerStats::rows_replayed, &WorkerStats::rows_out, &WorkerStats::late,
+          &WorkerStats::dead_letters, &WorkerStats::commits, &WorkerStats::checkpoints, &WorkerStats::recoveries,
+          &WorkerStats::adopted, &WorkerStats::state_bytes, &WorkerStats::rows_total}) {
+      all.*sum += one.*sum;
+    }
+    all.longest_freeze_us = std::max(all.longest_freeze_us, one.longest_freeze_us);
+    if (seat->has_tasks) all.watermark = std::min(all.watermark, one.watermark);
+    for (size_t i = 0; i < least; ++i) least = order[i] == one.phase ? i : least;
+  }
+  if (all.watermark == kPlusInfinity) all.watermark = kMinusInfinity;
+  all.phase = order[least].data();
+  return all;
+}
+
+std::map<int32_t, Ledger> Run::ledger() {
+  seats_.front()->look();
+  std::map<int32_t, Ledger> all;
+  for (auto& seat : seats_) {
+    const std::lock_guard lock(seat->mutex);
+    for (const auto& [partition, ledger] : seat->ledger) {
+      // One that has moved may be told of twice: the one that is further counts.
+      Ledger& known = all[partition];
+      const auto in = [](const Ledger& l) { return l.empty() ? -1 : l.front().counts.in; };
+      if (in(ledger) > in(known)) known = ledger;
+    }
+  }
+  return all;
 }
 
 Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) {

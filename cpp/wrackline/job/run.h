@@ -1,9 +1,12 @@
-// Run: a worker in its own loop: slot, stores, progress, stop. What the binding calls.
+// Run: the workers of one process in their loops: slot, stores, progress, stop. What the binding calls.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -24,21 +27,36 @@ class Run {
   static Result<std::unique_ptr<Run>> open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env);
   ~Run();
 
-  // Steps the worker until it is done. Calls `tick` about every `tick_ms`; it returns false to stop in order
-  // (commit and checkpoint). From one thread.
+  // Steps the workers until all are done: the first one in this thread, the others each in one of their own. The first
+  // that fails ends the others in order. Calls `tick` about every `tick_ms` with what they did together; it returns
+  // false to stop in order (commit and checkpoint). If it throws, the run ends where it stands. From one thread.
   Status loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms);
 
-  void request_stop() { worker_->request_stop(); }  // from any thread
-  Worker& worker() { return *worker_; }
-  const Worker& worker() const { return *worker_; }
+  void request_stop();  // from any thread
+  // Of all workers together, as of a moment ago. From the thread of loop(), or without one.
+  WorkerStats stats();
+  std::map<int32_t, Ledger> ledger();
+  // The first one. REQUIRES: loop() is not under way, or this is its thread.
+  Worker& worker();
+  const Worker& worker() const;
 
  private:
   Run();
   class Slot;
+  struct Seat;
+  class Threads;
+
+  void drive(Seat& seat);
+  void end_others(const Status& status);
+  Status loop_first(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms);
+
   std::unique_ptr<Slot> slot_;
   std::shared_ptr<const Clock> clock_;
-  Failpoints failpoints_;
-  std::unique_ptr<Worker> worker_;
+  std::vector<std::unique_ptr<Seat>> seats_;
+  std::mutex mutex_;
+  Status first_failure_;           // guarded by mutex_
+  std::condition_variable ended_;  // a worker has
+  std::atomic<bool> abandoned_ = false;
 };
 
 // The ledger of a job's last commit, per partition, from its journal: of a running or a finished job, also from

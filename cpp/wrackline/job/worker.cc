@@ -81,6 +81,7 @@ Result<Progress> Worker::run() {
     drained_ = false;
     return Progress::kWorked;
   }
+  if (!stop_requested_ && input_finished() && !group_finished()) return wait_for_others();
   if (stop_requested_ || input_finished()) {
     // The last commit names a checkpoint of its own: one that is under way is written and named before.
     const auto any = [&](auto predicate) {
@@ -112,7 +113,7 @@ Result<Progress> Worker::run() {
 
 Result<Progress> Worker::on_event(Event event) {
   if (std::holds_alternative<std::monostate>(event)) {
-    if (phase_ == Phase::kRunning) WL_RETURN_IF_ERROR(check_idle());
+    if (phase_ == Phase::kRunning && !waiting_since_us_) WL_RETURN_IF_ERROR(check_idle());
     return busy() ? Progress::kWorked : Progress::kIdle;
   }
   if (auto* failed = std::get_if<event::Failed>(&event)) {
@@ -338,6 +339,17 @@ Worker::TaskSlot* Worker::slot_of(const TopicPartition& input) {
 
 void Worker::wait(Millis timeout) {
   if (client_ && timeout > 0) client_->wait(timeout);
+}
+
+Millis Worker::may_wait() const {
+  constexpr Millis kLongest = 100;
+  constexpr Millis kShort = 20;
+  if (phase_ != Phase::kRunning) return kShort;
+  const auto writing = [](const auto& slot) { return slot->checkpointer && slot->checkpointer->writing(); };
+  if (std::any_of(tasks_.begin(), tasks_.end(), writing)) return kShort;
+  if (!has_new()) return kLongest;
+  const int64_t due_us = last_commit_us_ + options_.commit_interval * 1000 - env_.clock->steady_us();
+  return std::clamp<Millis>((due_us + 999) / 1000, 0, kLongest);
 }
 
 WorkerStats Worker::stats() const {

@@ -99,6 +99,8 @@ class Worker {
   Result<Progress> step();
   // Blocks until there may be work, at most `timeout`.
   void wait(Millis timeout);
+  // For how long nothing is due that the log does not wake it for: the next commit, a background write, a retry.
+  Millis may_wait() const;
 
   // Ends the run in order: commit, synchronous checkpoint. From any thread.
   void request_stop() { stop_requested_ = true; }
@@ -108,6 +110,7 @@ class Worker {
   Status force_idle();
 
   WorkerStats stats() const;
+  bool has_tasks() const { return !tasks_.empty(); }
   // Per partition, as of the last commit; in a run with a tap, as of now.
   std::map<int32_t, Ledger> ledger() const;
   Millis watermark(int32_t partition) const;
@@ -160,6 +163,15 @@ class Worker {
   Status stop_waiting();
   bool taken_over() const;
 
+  // others.cc: until_now, of a topic that several members share.
+  bool group_finished() const;
+  bool tells_end(const TaskSlot& slot) const;
+  Result<Progress> wait_for_others();
+  void stop_waiting_for_others();
+  Status on_others(const Offsets& offsets);
+  std::vector<TopicPartition> of_others() const;
+  Status note_ends(int32_t partitions);
+
   // recovery.cc: from nothing to the committed state, one path for a first start and every failure.
   Result<TopicInfo> input_topic() const;
   Status start();
@@ -203,6 +215,7 @@ class Worker {
   // commit.cc
   int64_t offsets_per_commit() const;
   bool commit_due() const;
+  bool has_new() const;
   Result<Progress> drain();
   Status seal();
   Status freeze(TaskSlot& slot);
@@ -233,6 +246,12 @@ class Worker {
   std::set<std::string> known_owners_;  // that are or have been in to_fence_
   bool fencing_ = false;
   bool forgot_ = false;  // a task, in its recovery
+
+  // until_now: its own tasks are through.
+  std::optional<int64_t> waiting_since_us_;
+  bool said_waiting_ = false;
+  bool others_through_ = false;
+  int64_t asked_others_us_ = std::numeric_limits<int64_t>::min() / 2;
 
   std::atomic<bool> stop_requested_ = false;
   bool commit_requested_ = false;

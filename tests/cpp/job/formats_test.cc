@@ -20,7 +20,8 @@ CommitMetadata some_metadata() {
           .transactional_id = "fleet-0123456789abcdef-0-0",
           .recovery_count = 3,
           .start_offset = 100,
-          .journal_offset = 40};
+          .journal_offset = 40,
+          .read_to = 77};
 }
 
 TEST(CommitMetadata, ReadsBackWhatWasWritten) {
@@ -48,12 +49,25 @@ TEST(CommitMetadata, AnyChangedByteIsRefused) {
 
 TEST(CommitMetadata, NewerVersionIsRefusedByItsNumber) {
   std::string bytes = *decode_base64(some_metadata().encode());
-  bytes[0] = 2;
+  bytes[0] = 3;
   const uint64_t checksum = hash64(std::string_view(bytes).substr(0, bytes.size() - 8));
   std::memcpy(bytes.data() + bytes.size() - 8, &checksum, 8);
   const Status status = CommitMetadata::decode(encode_base64(bytes)).status();
   EXPECT_EQ(status.code(), Code::kCorruption);
-  EXPECT_NE(status.message().find("version 2"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("version 3"), std::string::npos) << status.message();
+}
+
+TEST(CommitMetadata, VersionOneIsStillRead) {
+  CommitMetadata metadata = some_metadata();
+  std::string bytes = *decode_base64(metadata.encode());
+  bytes[0] = 1;
+  bytes.resize(bytes.size() - 16);  // read_to, checksum
+  const uint64_t checksum = hash64(bytes);
+  bytes.append(reinterpret_cast<const char*>(&checksum), 8);
+  const Result<CommitMetadata> read = CommitMetadata::decode(encode_base64(bytes));
+  ASSERT_TRUE(read.ok()) << read.status().to_string();
+  metadata.read_to = 0;
+  EXPECT_EQ(*read, metadata);
 }
 
 TEST(JournalRow, IsTheBytesOfTheWorkedExample) {
@@ -64,7 +78,8 @@ TEST(JournalRow, IsTheBytesOfTheWorkedExample) {
   row.offset = 3;
   row.watermark = 5;
   row.ledger = {{"read", {.in = 3, .out = 3}}};
-  row.metadata = {.job_hash = 0x1122334455667788, .commit_seq = 1, .watermark = 5, .transactional_id = "meters-0-0"};
+  row.metadata = {
+      .job_hash = 0x1122334455667788, .commit_seq = 1, .watermark = 5, .transactional_id = "meters-0-0", .read_to = 3};
   std::string expected("\x02\x88\x77\x66\x55\x44\x33\x22\x11", 9);
   const auto number = [&](uint64_t value, size_t size) {
     expected.append(reinterpret_cast<const char*>(&value), size);
@@ -78,13 +93,13 @@ TEST(JournalRow, IsTheBytesOfTheWorkedExample) {
   expected += "read";
   for (const uint64_t value : {3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}) number(value, 8);
   number(0, 4);
-  number(8 + 8 + 4 + 8 + 8 + 8 + 4 + 10 + 8 + 8 + 8, 4);
+  number(8 + 8 + 4 + 8 + 8 + 8 + 4 + 10 + 8 + 8 + 8 + 8, 4);
   for (const uint64_t value : {uint64_t{0x1122334455667788}, uint64_t{1}}) number(value, 8);
   number(0, 4);
   for (const uint64_t value : {5, 0, 0}) number(value, 8);
   number(10, 4);
   expected += "meters-0-0";
-  for (const uint64_t value : {0, 0, 0}) number(value, 8);
+  for (const uint64_t value : {0, 0, 0, 3}) number(value, 8);
   number(0, 4);
   number(hash64(expected), 8);
   const Bytes bytes = row.encode();
@@ -98,7 +113,7 @@ TEST(JournalRow, RowsOfVersionOneAreStillRead) {
   const Bytes bytes = row.encode();
   CommitMetadata none;
   std::string old(bytes.begin(), bytes.end());
-  old.resize(old.size() - 8 - 4 - 4 - 72);  // checksum, time state, metadata
+  old.resize(old.size() - 8 - 4 - 4 - 80);  // checksum, time state, metadata
   old[0] = 1;
   const uint64_t checksum = hash64(old);
   old.append(reinterpret_cast<const char*>(&checksum), 8);

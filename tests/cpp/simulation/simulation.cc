@@ -275,6 +275,7 @@ class Simulation {
     trace_.note("done", actor_->worker->stats().phase, actor_->worker->stats().commits);
     live_ledger_ = actor_->worker->ledger();
     drop_worker(*actor_);
+    if (actor_->last_run && !actor_->stop_requested && !job_.bounded) check_all_through();
     if (!actor_->last_run || actor_->stop_requested || random_.chance(0.3)) return;  // once more
     const bool all_rest =
         std::all_of(actors_.begin(), actors_.end(), [&](const Actor& a) { return a.rests || &a == actor_; });
@@ -283,6 +284,21 @@ class Simulation {
       finished_ = live_ledger_.size() == static_cast<size_t>(job_.partitions);
     else
       actor_->rests = true;
+  }
+
+  // Whoever ends at the end of the input does so when everybody is there.
+  void check_all_through() {
+    const Result<Offsets> offsets = broker_->log->committed(job_.name);
+    for (int32_t p = 0; p < job_.partitions; ++p) {
+      if (live_ledger_.contains(p)) continue;  // its own
+      const TopicPartition partition{job_.topic, p};
+      const auto found = offsets->find(partition);
+      const int64_t end = *broker_->log->end_offset(partition, Isolation::kReadCommitted);
+      if (found != offsets->end() &&
+          std::max(found->second.offset, CommitMetadata::decode(found->second.metadata)->read_to) >= end)
+        continue;
+      fail("a worker ended before partition " + std::to_string(p) + " was through");
+    }
   }
 
   void ended(const Status& status) {

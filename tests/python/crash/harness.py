@@ -45,10 +45,10 @@ KEYS = 12
 FOLLOWS_THE_COMMITS = {"panes", "rows_out"}
 
 
-def make_events(count: int, seed: int) -> list[list[bytes | None]]:
+def make_events(count: int, seed: int, partitions: int = PARTITIONS) -> list[list[bytes | None]]:
     """Per partition: disorder, late ones, repeated ones, filtered ones, tombstones and dead letters."""
     rng = random.Random(seed)
-    partitions: list[list[bytes | None]] = [[] for _ in range(PARTITIONS)]
+    made: list[list[bytes | None]] = [[] for _ in range(partitions)]
     sent: list[tuple[int, dict[str, Any]]] = []
     for number in range(count):
         at = START_MS + number * 20
@@ -57,12 +57,12 @@ def make_events(count: int, seed: int) -> list[list[bytes | None]]:
         event = {"id": f"e{number}", "k": f"k{key}", "v": round(rng.uniform(-1, 9), 3), "ts": at - delay}
         if number < 5:
             event["ts"] = at
-        partition = key % PARTITIONS
-        partitions[partition].append(json.dumps(event).encode())
+        partition = key % partitions
+        made[partition].append(json.dumps(event).encode())
         sent.append((partition, event))
         if rng.random() < 0.05:
             again, earlier = rng.choice(sent[-300:])
-            partitions[again].append(json.dumps(earlier).encode())
+            made[again].append(json.dumps(earlier).encode())
         if rng.random() < 0.02:
             bad: bytes | None = rng.choice(
                 [
@@ -74,15 +74,15 @@ def make_events(count: int, seed: int) -> list[list[bytes | None]]:
                     None,
                 ]
             )
-            partitions[partition].append(bad)
-    return partitions
+            made[partition].append(bad)
+    return made
 
 
-def write_events(uri: str, events: list[list[bytes | None]]) -> None:
+def write_events(uri: str, events: list[list[bytes | None]], topic: str = "events") -> None:
     with wl.Log(uri) as log:
-        log.create("events", partitions=PARTITIONS)
+        log.create(topic, partitions=len(events))
         for partition, values in enumerate(events):
-            log.append("events", values, partition=partition)
+            log.append(topic, values, partition=partition)
 
 
 @dataclass
@@ -160,7 +160,7 @@ class Place:
     def finish(self, **changes: Any) -> Ended:
         """A run that must end in order."""
         ended = self.run(**changes)
-        assert ended.code == 0, ended.err
+        assert ended.code == 0, (ended.code, ended.err)
         return ended
 
 
@@ -176,20 +176,29 @@ class Answer:
 
 
 def answer_of(place: Place, report: dict[str, Any]) -> Answer:
+    with wl.Log(place.uri, read_only=True) as log:
+        return read_answer(log, report)
+
+
+def read_answer(
+    log: wl.Log, report: dict[str, Any], prefix: str = "", plain: Callable[[bytes], bytes] = bytes
+) -> Answer:
+    """What a job wrote whose topics begin with `prefix`. `plain`: a value without what is the test's own."""
     last: dict[tuple[str, bytes | None], bytes | None] = {}
     revisions: Counter[tuple[str, bytes | None, int]] = Counter()
     rows: set[tuple[str, bytes | None, bytes | None]] = set()
     others = {}
-    with wl.Log(place.uri, read_only=True) as log:
-        for topic in ("tumbling", "hopping"):
-            for record in log.read(topic):
-                assert record.value is not None
-                last[topic, record.key] = record.value
-                revisions[topic, record.key, json.loads(record.value)["revision"]] += 1
-                rows.add((topic, record.key, record.value))
-        for topic in ("late", "duplicates", "dead"):
-            records = log.read(topic).records()
-            others[topic] = Counter((one.key, one.value, one.headers, one.partition) for one in records)
+    for topic in ("tumbling", "hopping"):
+        for record in log.read(prefix + topic):
+            assert record.value is not None
+            last[topic, record.key] = record.value
+            revisions[topic, record.key, json.loads(record.value)["revision"]] += 1
+            rows.add((topic, record.key, record.value))
+    for topic in ("late", "duplicates", "dead"):
+        others[topic] = Counter(
+            (one.key, one.value, tuple((name, plain(text)) for name, text in one.headers), one.partition)
+            for one in log.read(prefix + topic)
+        )
     ledger = {
         partition: {
             step: {name: count for name, count in counts.items() if name not in FOLLOWS_THE_COMMITS}

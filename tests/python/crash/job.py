@@ -26,10 +26,21 @@ class Event(wl.Schema):
 def build(settings: dict[str, Any]) -> wl.Job:
     options = {
         name: settings[name]
-        for name in ("commit_interval", "commit_rows", "checkpoint_interval", "memory_limit")
+        for name in (
+            "commit_interval",
+            "commit_rows",
+            "checkpoint_interval",
+            "memory_limit",
+            "guarantee",
+            "membership",
+            "transaction_timeout",
+            "workers",
+        )
         if name in settings
     }
-    job = wl.Job(settings.get("name", "crash"), log=settings["log"], state_dir=settings["state_dir"], **options)
+    log = wl.Kafka(settings["log"], **settings["kafka"]) if "kafka" in settings else settings["log"]
+    prefix = settings.get("prefix", "")  # of the topics, where others share the log
+    job = wl.Job(settings.get("name", "crash"), log=log, state_dir=settings["state_dir"], **options)
     events = job.read(
         settings.get("topic", "events"),
         Event,
@@ -51,11 +62,11 @@ def build(settings: dict[str, Any]) -> wl.Job:
     hopping = keyed.window(wl.hopping("6s", "2s"), allowed_lateness="1s", emit_late=late_panes, name="hopping").agg(
         n=wl.count(), first=wl.first("v"), last=wl.last("v"), ids=wl.n_unique("id")
     )
-    tumbling.write("tumbling")
-    hopping.write("hopping")
-    job.late.write("late")
-    once.duplicates.write("duplicates")
-    job.dead_letters.write("dead")
+    tumbling.write(prefix + "tumbling")
+    hopping.write(prefix + "hopping")
+    job.late.write(prefix + "late")
+    once.duplicates.write(prefix + "duplicates")
+    job.dead_letters.write(prefix + "dead")
     return job
 
 

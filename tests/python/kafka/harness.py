@@ -1,0 +1,217 @@
+"""The crash harness on a broker: places with names of their own, a reader beside the job, and what a broker must not be
+left with."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import wrackline as wl
+from tests.python.crash.harness import Answer, Place, assert_balances, assert_same, read_answer
+
+PARTITIONS = 4
+OUTPUTS = ("tumbling", "hopping", "late", "duplicates", "dead")
+SECONDS = 60.0  # of any wait for what must come
+
+_OWN_NAMES = re.compile(rb"t-[0-9a-f]{8}\.")
+
+
+def own_name() -> str:
+    """A prefix of topics and jobs that nobody else on the broker has."""
+    return f"t-{uuid.uuid4().hex[:8]}."
+
+
+def wait_for(what: str, condition: Callable[[], Any], seconds: float = SECONDS) -> Any:
+    """Until it is true; returns what it gave."""
+    ends = time.monotonic() + seconds
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.02)
+
+
+@dataclass
+class KafkaPlace(Place):
+    """Topics of one test on a broker, a state directory, and the settings of the job on them."""
+
+    servers: str = ""
+    prefix: str = field(default_factory=own_name)
+    input: str = ""  # a topic that tests may share
+
+    @property
+    def uri(self) -> str:
+        return f"kafka://{self.servers}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.prefix}crash"
+
+    def text(self, **changes: Any) -> str:
+        own = {"prefix": self.prefix, "name": self.name, "topic": self.input}
+        return super().text(**{**own, "log": self.uri, **changes})
+
+    def topics(self) -> list[str]:
+        return [*(self.prefix + one for one in OUTPUTS), f"{self.name}.journal-0"]
+
+    def committed(self) -> dict[int, int]:
+        """The group's offsets by partition."""
+        with wl.Log(self.uri, read_only=True) as log:
+            return {partition: offset for _, partition, offset in log._core.committed(self.name)}
+
+
+def plain(text: bytes) -> bytes:
+    return _OWN_NAMES.sub(b"", text)
+
+
+def answer_on_kafka(place: KafkaPlace, report: dict[str, Any]) -> Answer:
+    with wl.Log(place.uri, read_only=True) as log:
+        return read_answer(log, report, place.prefix, plain)
+
+
+def assert_nothing_open(servers: str, topics: Iterable[str]) -> None:
+    """No transaction is left open: what is stable reaches as far as what was written. Markers may take a moment."""
+    with wl.Log(f"kafka://{servers}", read_only=True) as log:
+
+        def closed(topic: str, number: int) -> bool:
+            stable, written = (log._core.end_offset(topic, number, committed=only) for only in (True, False))
+            return stable == written
+
+        for topic in topics:
+            _, partitions, _ = log._core.topic(topic)
+            for number in range(partitions):
+                wait_for(f"the end of a transaction in {topic}, partition {number}", partial(closed, topic, number), 5)
+
+
+class Watcher:
+    """A reader of committed records beside the job, in a thread: nothing that it saw may change or be gone."""
+
+    def __init__(self, uri: str, topics: Iterable[str]) -> None:
+        self._uri = uri
+        self._topics = list(topics)
+        self._seen: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
+        self._positions: dict[tuple[str, int], int] = {}
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        log: wl.Log | None = None
+        while True:
+            last = self._stop.is_set()  # looks once more after the job has ended
+            try:
+                log = log or wl.Log(self._uri, read_only=True)
+                for topic in self._topics:
+                    self._look(log, topic)
+            except (wl.UnavailableError, wl.NotFoundError):
+                pass  # a broker that is down is not our business, nor a topic that is still to come
+            except BaseException as error:
+                self._error = error
+                break
+            if last:
+                break
+            self._stop.wait(0.01)
+        if log is not None:
+            log.close()
+
+    def _look(self, log: wl.Log, topic: str) -> None:
+        _, partitions, _ = log._core.topic(topic)
+        for number in range(partitions):
+            at = self._positions.get((topic, number), 0)
+            end = log._core.end_offset(topic, number, committed=True)
+            assert end >= at, f"{topic}, partition {number}: what is stable went back from {at} to {end}"
+            while at < end:
+                chunk = log._core.read(topic, number, at, committed=True)
+                self._seen.setdefault((topic, number), []).extend(_records(chunk))
+                if chunk.next_offset <= at:
+                    break
+                at = chunk.next_offset
+            self._positions[topic, number] = at
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self._seen.values()))
+
+    def finish(self) -> int:
+        """Ends it, compares with what is there now, and returns how many records it saw."""
+        self._stop.set()
+        self._thread.join(SECONDS)
+        assert not self._thread.is_alive(), "the reader hangs"
+        if self._error is not None:
+            raise self._error
+        with wl.Log(self._uri, read_only=True) as log:
+            for (topic, number), seen in self._seen.items():
+                now = [
+                    record
+                    for chunks in [log.read(topic, partition=number)._partitions]
+                    for _, parts in chunks
+                    for chunk in parts
+                    for record in _records(chunk)
+                ]
+                offsets = [offset for offset, *_ in seen]
+                assert offsets == sorted(set(offsets)), f"{topic}, partition {number}: read twice, or out of order"
+                # The journal is trimmed by the job.
+                first = now[0][0] if now else self._positions[topic, number]
+                kept = seen if "journal" not in topic else [one for one in seen if one[0] >= first]
+                assert now[: len(kept)] == kept, f"{topic}, partition {number}: not what was seen before"
+        return self.count
+
+
+def _records(chunk: Any) -> Iterator[tuple[Any, ...]]:
+    headers = [tuple(one) for one in chunk.headers()]
+    yield from zip(chunk.offsets(), chunk.keys(), chunk.values(), headers, strict=True)
+
+
+@contextmanager
+def watched(place: KafkaPlace) -> Iterator[Watcher]:
+    """A reader beside the block, which is compared at the end."""
+    watcher = Watcher(place.uri, place.topics())
+    try:
+        yield watcher
+    except BaseException:
+        watcher._stop.set()
+        raise
+    watcher.finish()
+
+
+def assert_right(place: KafkaPlace, report: dict[str, Any], wanted: Answer, every_pane: Answer | None) -> None:
+    """The answer of an uninterrupted run; the ledger on the log is the one reported; nothing is left open."""
+    assert_balances(report)
+    assert_same(answer_on_kafka(place, report), wanted, every_pane)
+    assert_nothing_open(place.servers, place.topics())
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> str:
+    """Ends a job in order and returns what it said on stderr."""
+    process.send_signal(number)
+    _, err = process.communicate(timeout=seconds)
+    return err
+
+
+def kills(default: int) -> int:
+    """How many random kills: WRACKLINE_KILLS."""
+    return int(os.environ.get("WRACKLINE_KILLS", default))
+
+
+def said(line: str) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads(line)
+    return report
+
+
+def state_files(directory: Path) -> dict[str, bytes]:
+    return {str(one.relative_to(directory)): one.read_bytes() for one in directory.rglob("*") if one.is_file()}

@@ -185,6 +185,10 @@ class Options:
         until_now: bool = False,
         close: bool = False,
         max_rows: int = 0,
+        guarantee: str = "exactly_once",
+        workers: int = 1,
+        membership: str = "static",
+        transaction_timeout: int = 10_000,
     ) -> None: ...
 
 class Run:

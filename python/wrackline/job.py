@@ -37,6 +37,11 @@ class Job:
     `state_dir`: where checkpoints lie (of a memory log: in memory). Results become visible every `commit_interval`,
     or after `commit_rows` records if that is sooner; after a crash at most `checkpoint_interval` is replayed.
     `memory_limit`: bytes of state beyond which the run ends with an error that names the step.
+
+    `guarantee`: ``"at_least_once"`` does without transactions: after a crash rows may come twice. On Kafka `workers`
+    threads share the partitions, and so do other processes that run the same job; `membership` is ``"dynamic"`` for
+    processes that come and go, and do not come back to their state. `transaction_timeout`: what a dead process left
+    open holds up readers for so long at most.
     """
 
     def __init__(
@@ -49,6 +54,10 @@ class Job:
         commit_rows: int | None = None,
         checkpoint_interval: Duration = "10s",
         memory_limit: int | None = None,
+        guarantee: Literal["exactly_once", "at_least_once"] = "exactly_once",
+        workers: int = 1,
+        membership: Literal["static", "dynamic"] = "static",
+        transaction_timeout: Duration = "10s",
     ) -> None:
         if not isinstance(name, str):
             raise InvalidJobError(f"a job's name is a str, not {type(name).__name__} {name!r}")
@@ -74,6 +83,12 @@ class Job:
             ),
             "state_dir": str(state_dir),
             "memory_limit": 0 if memory_limit is None else _positive("memory_limit", memory_limit),
+            "guarantee": _one_of("guarantee", guarantee, "exactly_once", "at_least_once"),
+            "workers": _positive("workers", workers),
+            "membership": _one_of("membership", membership, "static", "dynamic"),
+            "transaction_timeout": _positive(
+                "transaction_timeout", to_millis(transaction_timeout, "transaction_timeout")
+            ),
         }
 
     @property
@@ -499,6 +514,12 @@ class Job:
         plan = self._complete_plan()
         lines += [f"  write {topic}  <- {', '.join(map(self._label, refs))}" for topic, refs in plan.sinks()]
         return "\n".join(lines)
+
+
+def _one_of(name: str, value: str, *known: str) -> str:
+    if value not in known:
+        raise InvalidJobError(f"{name} is {' or '.join(map(repr, known))}, not {value!r}")
+    return value
 
 
 def _positive(name: str, value: int) -> int:

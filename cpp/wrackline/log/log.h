@@ -131,8 +131,8 @@ class LogClient {
 
   virtual void start_init(const std::string& transactional_id) = 0;  // -> Initialised
   virtual Status begin() = 0;
-  // Code::kRetriable: the queue is full, poll and call again with the same records. Their offsets are ignored; so may
-  // be their timestamps, for that of now.
+  // Code::kRetriable: the queue is full, poll and call again with the same records. Their offsets are ignored; so
+  // may be the timestamps of records without headers, for that of now.
   virtual Status append(const TopicPartition& partition, const Records& records) = 0;
   // -> OffsetsSent. `offsets` are those of partitions that this client was assigned.
   virtual void start_send_offsets(const std::string& group, const Offsets& offsets) = 0;
@@ -159,6 +159,9 @@ class Log {
   // Code::kAlreadyExists if there is one of that name with another partition count; ok if it is the same.
   // kInvalidArgument if an internal one exists with settings under which it may lose records.
   virtual Status create_topic(const std::string& name, int32_t partitions, TopicUse use = TopicUse::kRecords) = 0;
+  // The largest record that an append takes: key, value and headers.
+  virtual int64_t max_record_bytes() const = 0;
+
   virtual Result<std::vector<TopicInfo>> topics() = 0;
   // kNotFound names the nearest existing topic.
   virtual Result<TopicInfo> topic(const std::string& name) = 0;

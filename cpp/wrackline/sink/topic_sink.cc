@@ -1,5 +1,8 @@
 #include "wrackline/sink/topic_sink.h"
 
+#include <algorithm>
+
+#include "wrackline/core/sha256.h"
 #include "wrackline/log/log.h"
 
 namespace wrackline {
@@ -14,6 +17,20 @@ std::string text_or_empty(const Column& column, int64_t row) {
 
 std::string number_or_empty(const Column& column, int64_t row) {
   return column.is_null(row) ? std::string() : std::to_string(column.int64s()[row]);
+}
+
+// What of a dead letter's value fits into a record of at most `limit` bytes; says so in its headers.
+std::optional<std::string_view> cut_to_fit(std::optional<std::string_view> value, std::optional<std::string_view> key,
+                                           Headers& headers, int64_t limit) {
+  constexpr int64_t kFraming = 512;  // lengths, and the two headers below
+  if (!value || limit <= 0) return value;
+  int64_t others = kFraming + static_cast<int64_t>(key ? key->size() : 0);
+  for (const auto& [name, text] : headers) others += static_cast<int64_t>(name.size() + text.size());
+  const int64_t room = std::max<int64_t>(0, limit - others);
+  if (static_cast<int64_t>(value->size()) <= room) return value;
+  headers.emplace_back("wl.truncated", std::to_string(value->size()));
+  headers.emplace_back("wl.sha256", sha256(*value));
+  return value->substr(0, static_cast<size_t>(room));
 }
 
 }  // namespace
@@ -98,8 +115,9 @@ Status TopicSink::write_dead_letters(const Batch& batch, int32_t input_partition
     const auto bytes = [row](const Column& column) {
       return column.is_null(row) ? std::nullopt : std::optional<std::string_view>(column.string_at(row));
     };
-    out.add(bytes(key), bytes(value), timestamp.is_null(row) ? clock_now : timestamp.int64s()[row], 0,
-            std::move(headers));
+    const std::optional<std::string_view> whole = bytes(value);
+    const std::optional<std::string_view> kept = cut_to_fit(whole, bytes(key), headers, spec_.max_record_bytes);
+    out.add(bytes(key), kept, timestamp.is_null(row) ? clock_now : timestamp.int64s()[row], 0, std::move(headers));
   }
   return {};
 }

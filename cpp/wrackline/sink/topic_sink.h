@@ -3,7 +3,9 @@
 //   result rows     value: JSON object of all columns; key: JSON array of key columns, window start, end;
 //                   partition: murmur2 of the JSON array of the key columns alone, so that a key's rows stay in order
 //   late and other  value: JSON object; key: that of the original record; partition: the input's
-//   dead letters    key, value, headers and timestamp of the original record, and headers that say why
+//   dead letters    key, value, headers and timestamp of the original record, and headers that say why; one that the
+//                   log would not take has its value cut, and headers wl.truncated (its size) and wl.sha256 of the
+//                   whole
 //
 // Belongs to one worker.
 #pragma once
@@ -28,6 +30,7 @@ struct TopicSinkSpec {
   bool iso_times = false;
   bool nan_as_string = false;
   bool dead_letters = false;
+  int64_t max_record_bytes = 0;  // dead letters are cut to it; 0: no limit
   // Of result rows: the key columns of their window. Not set: rows that keep their input's key and partition.
   bool results = false;
   std::vector<std::string> key_columns;

@@ -51,6 +51,7 @@ class MeasuringLog final : public Log {
   std::string id() const override { return inner_->id(); }
   std::string uri() const override { return inner_->uri(); }
   Status create_topic(const std::string& n, int32_t p, TopicUse u) override { return inner_->create_topic(n, p, u); }
+  int64_t max_record_bytes() const override { return inner_->max_record_bytes(); }
   Result<std::vector<TopicInfo>> topics() override { return inner_->topics(); }
   Result<TopicInfo> topic(const std::string& n) override { return inner_->topic(n); }
   Result<int64_t> append(const TopicPartition& p, const Records& r) override { return inner_->append(p, r); }

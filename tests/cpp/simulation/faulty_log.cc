@@ -256,6 +256,7 @@ class FaultyLog final : public Log {
     WL_RETURN_IF_ERROR(process_->call("create_topic"));
     return broker_->log->create_topic(name, partitions, use);
   }
+  int64_t max_record_bytes() const override { return broker_->log->max_record_bytes(); }
   Result<std::vector<TopicInfo>> topics() override {
     WL_RETURN_IF_ERROR(process_->call("topics"));
     return broker_->log->topics();

@@ -78,11 +78,11 @@ Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
   }
 }
 
-Result<Millis> millis(const std::string& name, const std::string& text) {
-  Millis value = 0;
+Result<int64_t> positive(const std::string& name, const std::string& text) {
+  int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size() && value > 0) return value;
-  return Status::invalid("Kafka option '" + name + "': '" + text + "' is no number of milliseconds above 0");
+  return Status::invalid("Kafka option '" + name + "': '" + text + "' is no whole number above 0");
 }
 
 void on_log(const rd_kafka_t* handle, int level, const char* facility, const char* text) {
@@ -127,7 +127,7 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
   const Conf conf(rd_kafka_conf_new());
   for (const auto& [name, value] : settings) {
     if (name == kConnectTimeout) {
-      WL_ASSIGN_OR_RETURN(config.connect_timeout_, millis(name, value));
+      WL_ASSIGN_OR_RETURN(config.connect_timeout_, positive(name, value));
       continue;
     }
     if (name == kPlug) {
@@ -139,6 +139,9 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
     if (ours != kOurs.end())
       return Status::invalid("Kafka option '" + name + "' cannot be set: " + std::string(ours->second));
     WL_RETURN_IF_ERROR(set(conf.get(), name, value));
+    if (name == "message.max.bytes" || name == "max.message.bytes") {
+      WL_ASSIGN_OR_RETURN(config.max_record_bytes_, positive(name, value));
+    }
     if (name == "group.protocol" && value == "consumer") config.consumer_protocol_ = config.incremental_ = true;
     if (name == "partition.assignment.strategy" && value.find("cooperative") != std::string::npos)
       config.incremental_ = true;

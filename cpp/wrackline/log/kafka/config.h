@@ -43,6 +43,7 @@ class Config {
   const std::string& uri() const { return uri_; }  // without secrets
   const std::string& servers() const { return servers_; }
   Millis connect_timeout() const { return connect_timeout_; }
+  int64_t max_record_bytes() const { return max_record_bytes_; }
   bool incremental() const { return incremental_; }  // partitions are revoked one by one, not all at once
   bool recycles_late_ends() const { return recycles_late_ends_; }
 
@@ -55,6 +56,7 @@ class Config {
   std::string servers_;
   LogSettings settings_;
   Millis connect_timeout_ = 10'000;
+  int64_t max_record_bytes_ = 1'000'000;  // message.max.bytes
   bool incremental_ = false;
   bool consumer_protocol_ = false;
   bool recycles_late_ends_ = true;

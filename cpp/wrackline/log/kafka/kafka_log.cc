@@ -93,6 +93,7 @@ class KafkaLog final : public Log {
     WL_RETURN_IF_ERROR(check_writable());
     return admin_->create_topic(name, partitions, use);
   }
+  int64_t max_record_bytes() const override { return admin_->config().max_record_bytes(); }
   Result<std::vector<TopicInfo>> topics() override { return admin_->topics(); }
   Result<TopicInfo> topic(const std::string& name) override { return admin_->topic(name); }
 

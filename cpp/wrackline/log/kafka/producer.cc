@@ -286,6 +286,7 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
       error = rd_kafka_producev(
           shared_->handle.get(), RD_KAFKA_V_RKT(topic.get()), RD_KAFKA_V_PARTITION(partition.partition),
           RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers),
+          RD_KAFKA_V_TIMESTAMP(std::max<Millis>(0, records.timestamp(next))),  // 0: now
           RD_KAFKA_V_KEY(records.has_key(next) ? (key.empty() ? "" : key.data()) : nullptr, key.size()),
           RD_KAFKA_V_VALUE(records.has_value(next) ? (value.empty() ? bytes("") : bytes(value)) : nullptr,
                            value.size()),

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "wrackline/log/local/entry.h"
+
 namespace wrackline::local {
 namespace {
 
@@ -17,6 +19,7 @@ class LocalLog final : public Log {
     WL_RETURN_IF_ERROR(check_writable());
     return engine_->create_topic(name, partitions);
   }
+  int64_t max_record_bytes() const override { return kMaxEntryBytes / 2; }
   Result<std::vector<TopicInfo>> topics() override { return engine_->topics(); }
   Result<TopicInfo> topic(const std::string& name) override { return engine_->topic(name); }
 

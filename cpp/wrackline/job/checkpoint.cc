@@ -113,6 +113,12 @@ Status Checkpointer::named() {
   return failpoints_->hit(Failpoint::kOldBlocksDropped);
 }
 
+Status Checkpointer::none_named() {
+  named_id_.clear();
+  units_.clear();
+  return remove_unneeded();
+}
+
 Status Checkpointer::remove_unneeded() {
   std::set<std::string> needed{named_id_, durable_};
   if (writing_) needed.insert(next_id_);

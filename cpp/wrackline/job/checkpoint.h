@@ -61,6 +61,8 @@ class Checkpointer {
   Status poll(const std::vector<Step*>& steps);
   // The commit that named durable() is known to be committed: older files go.
   Status named();
+  // A commit that names none is known to be committed: all files go.
+  Status none_named();
 
   // Recovery, in two calls: read_manifest() says what checkpoint `id` belongs to, so that the caller can refuse it;
   // restore() then gives each step its blocks and counts, but for the steps named in `reset`, which start empty.

@@ -62,7 +62,9 @@ Status Worker::seal() {
     if (env_.rows) slot->sealed.input_hash = env_.rows->fingerprint(std::min(slot->sealed.offset, kFirstRecords));
   }
   WL_RETURN_IF_ERROR(env_.failpoints->hit(Failpoint::kSealed));
+  trim_due_ = freeze_now;
   for (auto& slot : tasks_) {
+    if (plan_->stateless()) break;  // the journal row is the checkpoint
     // The last checkpoint of a run waits for the one that is being written (poll_checkpoints).
     if (freeze_now && !slot->checkpointer->writing() && slot->checkpointer->durable().empty())
       WL_RETURN_IF_ERROR(freeze(*slot));
@@ -125,7 +127,7 @@ Result<Progress> Worker::prepare_commit() {
   offsets_.clear();
   for (auto& slot : tasks_) {
     if (env_.tap != nullptr) break;
-    slot->naming = !slot->checkpointer->durable().empty();
+    slot->naming = slot->checkpointer && !slot->checkpointer->durable().empty();
     // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice.
     slot->in_commit = slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset ||
                       !slot->sealed.decisions.empty() || tells_end(*slot);
@@ -142,6 +144,14 @@ Result<Progress> Worker::prepare_commit() {
     }
     metadata.rows_hash = slot->task->rows_hash() - (slot->naming ? slot->hash_at_freeze : slot->hash_at_checkpoint);
 
+    if (plan_->stateless() && !slot->task->on_probation()) {
+      // This row alone is what a recovery needs: it lies here or behind.
+      metadata.checkpoint.clear();
+      metadata.journal_offset = slot->journal_floor;
+      metadata.rows_hash = 0;
+      slot->hash_at_checkpoint = slot->task->rows_hash();
+      slot->sealed.time_state = slot->task->save_time();
+    }
     slot->sealed.metadata = metadata;
     Records row;
     const Bytes bytes = slot->sealed.encode();
@@ -198,6 +208,7 @@ Status Worker::on_committed() {
       client_->trim(slot->journal,
                     std::min(slot->committed.journal_offset, slot->journal_floor - offsets_per_commit()));
     }
+    if (!slot->sealed.time_state.empty()) WL_RETURN_IF_ERROR(row_is_committed(*slot));
     slot->in_commit = slot->naming = slot->frozen = false;
     ++stats_.commits;
     failures_ = 0;
@@ -220,6 +231,15 @@ Status Worker::on_committed() {
   phase_ = Phase::kRunning;
   pause_inputs(false);
   return has_rebalance() ? rebalance() : Status();
+}
+
+// Of a task without state: older rows are no longer needed, nor a checkpoint that there was before.
+Status Worker::row_is_committed(TaskSlot& slot) {
+  if (trim_due_) client_->trim(slot.journal, slot.committed.journal_offset);
+  if (slot.checkpointer == nullptr) return {};
+  WL_RETURN_IF_ERROR(slot.checkpointer->none_named());
+  slot.checkpointer.reset();
+  return {};
 }
 
 // One line a minute about records far behind W; at the end, what nobody reads.

@@ -362,6 +362,12 @@ Result<std::vector<std::unique_ptr<Step>>> Plan::make_steps(const SchemaPtr& sou
   return steps;
 }
 
+bool Plan::stateless() const {
+  return std::all_of(nodes_.begin(), nodes_.end(), [](const Node& node) {
+    return !std::holds_alternative<DedupSpec>(node.spec) && !std::holds_alternative<WindowSpec>(node.spec);
+  });
+}
+
 std::string Plan::describe() const {
   const auto list = [](const std::vector<std::string>& names) { return "[" + join(names) + "]"; };
   std::string text = "job " + job_ + "\n";

@@ -115,6 +115,9 @@ class Plan {
   // the columns that are stored.
   Result<std::vector<std::unique_ptr<Step>>> make_steps(const SchemaPtr& source) const;
 
+  // No step remembers records: a task is where its input stands, W and its ledger.
+  bool stateless() const;
+
   // Everything that shapes the answer, one line a node; hash() is its hash.
   std::string describe() const;
   uint64_t hash() const;

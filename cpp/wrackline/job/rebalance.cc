@@ -12,6 +12,13 @@
 #include "wrackline/job/worker.h"
 
 namespace wrackline {
+namespace {
+
+// Offsets that are not there are looked for a few times before it is believed.
+constexpr int64_t kLookAgainUs = 400'000;
+constexpr int64_t kBelieveMissingUs = 2'000'000;
+
+}  // namespace
 
 bool Worker::all_ready() const {
   return std::all_of(tasks_.begin(), tasks_.end(),
@@ -144,6 +151,7 @@ bool Worker::taken_over() const {
 
 // An answer that is on its way was asked for before these tasks were assigned: others may have committed since.
 void Worker::ask_committed() {
+  look_again_us_.reset();
   ask_again_ = asked_;
   if (asked_) return;
   asked_ = true;
@@ -162,6 +170,14 @@ Status Worker::on_committed_offsets(const Offsets& offsets) {
     ask_committed();
     return {};
   }
+  const int64_t now = env_.clock->steady_us();
+  WL_ASSIGN_OR_RETURN(const bool expired, any_expired(offsets));
+  if (expired && !missing_since_us_) missing_since_us_ = now;
+  if (expired && now - *missing_since_us_ < kBelieveMissingUs) {
+    look_again_us_ = now + kLookAgainUs;
+    return {};
+  }
+  missing_since_us_.reset();
   WL_RETURN_IF_ERROR(adopt_parked(offsets));
   if (all_ready()) return enter_running();
   WL_RETURN_IF_ERROR(make_slots(offsets));

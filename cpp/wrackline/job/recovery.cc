@@ -5,12 +5,14 @@
 #include <algorithm>
 
 #include "wrackline/core/logging.h"
+#include "wrackline/job/journal.h"
 #include "wrackline/job/task_slot.h"
 #include "wrackline/job/worker.h"
 
 namespace wrackline {
 namespace {
 
+constexpr int64_t kUnknownClaims = int64_t{1} << 20;
 constexpr const char* kStartOver = "fresh=True starts over";
 constexpr int64_t kPatience = 100;  // looks after a deadline: the process may have slept through it
 constexpr int64_t kFirstBackoffUs = 10'000;
@@ -40,6 +42,8 @@ Result<Progress> Worker::recover(const Status& cause) {
   tasks_.clear();
   parked_.clear();
   to_take_.clear();
+  missing_since_us_.reset();
+  look_again_us_.reset();
   assigned_ = answer_due_ = asked_ = ask_again_ = fencing_ = forgot_ = false;
   to_fence_.clear();
   stop_waiting_for_others();
@@ -110,6 +114,7 @@ Status Worker::start() {
   WL_ASSIGN_OR_RETURN(const Offsets committed, env_.log->committed(group_));
   WL_RETURN_IF_ERROR(note_claims(committed));
   WL_RETURN_IF_ERROR(note_ends(partitions));
+  WL_RETURN_IF_ERROR(check_state_is_here(committed, partitions));
   for (const auto& [partition, offset] : committed) {
     if (partition.topic == plan_->source().topic && partition.partition >= partitions) {
       return Status::invalid("job " + plan_->job() + " has read " + where(partition) + ", but the topic has " +
@@ -139,7 +144,8 @@ Status Worker::start() {
                        .job = plan_->job(),
                        .iso_times = sink.times == JsonTimes::kIso,
                        .nan_as_string = sink.nan == JsonNan::kString,
-                       .dead_letters = sink.dead_letters};
+                       .dead_letters = sink.dead_letters,
+                       .max_record_bytes = env_.log->max_record_bytes()};
     if (const auto key = plan_->result_key(sink.streams.front())) {
       spec.results = true;
       spec.key_columns = *key;
@@ -166,6 +172,29 @@ Status Worker::note_claims(const Offsets& committed) {
   }
   env_.run->claims_before = std::move(claims);
   return {};
+}
+
+// Who joins gets partitions; if it could take up none of them, it must not join.
+Status Worker::check_state_is_here(const Offsets& committed, int32_t partitions) {
+  if (options_.fresh || state_is_here_ || plan_->source().topic.empty()) return {};
+  std::set<std::string> owners;
+  for (int32_t partition = 0; partition < partitions && !state_is_here_; ++partition) {
+    const auto found = committed.find({plan_->source().topic, partition});
+    if (found == committed.end()) return {};
+    WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(found->second.metadata));
+    if (metadata.checkpoint.empty()) return {};
+    owners.insert(metadata.transactional_id);
+    WL_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, env_.open_store(partition));
+    WL_ASSIGN_OR_RETURN(const std::vector<std::string> files, store->list());
+    state_is_here_ = std::find(files.begin(), files.end(), metadata.checkpoint) != files.end();
+  }
+  if (state_is_here_) return {};
+  std::string names;
+  for (const std::string& owner : owners) names += (names.empty() ? "" : ", ") + owner;
+  return Status::invalid("job " + plan_->job() + ": the state of its partitions is not in the state directory (" +
+                         options_.state_dir + "): it is where " + names +
+                         " ran, and moves only within one. Run the job there, or with that state_dir; or " +
+                         kStartOver);
 }
 
 bool Worker::starts_over(const TaskSlot& slot) const {
@@ -201,22 +230,20 @@ Status Worker::make_slots(const Offsets& offsets) {
       slot->committed_offset = env_.rows ? -1 : found->second.offset;
     }
     if (found != offsets.end() && !starts_over(*slot)) continue;
-    if (found == offsets.end() && !options_.fresh) {
-      WL_ASSIGN_OR_RETURN(const int64_t journal_start, env_.log->start_offset(slot->journal));
-      if (journal_end > journal_start) {
-        WL_ASSIGN_OR_RETURN(const event::Polled rows,
-                            env_.log->read(slot->journal, journal_start, 1, Isolation::kReadCommitted));
-        if (!rows.records->empty()) {
-          return Status::invalid("job " + plan_->job() + " has a journal (" + slot->journal.topic +
-                                 ") but no committed offset: the group's offsets were deleted. " + kStartOver);
-        }
+    std::optional<JournalRow> last;
+    if (found == offsets.end()) {
+      WL_ASSIGN_OR_RETURN(last, last_row(*env_.log, slot->journal, std::nullopt));
+      if (last && !options_.fresh) {
+        WL_RETURN_IF_ERROR(go_on_from_row(*slot, *last));
+        continue;
       }
     }
     // The first start, or one that forgets the others: recovery counts go on, so that no checkpoint id comes twice.
     int64_t recoveries = slot->committed.recovery_count;
-    if (found == offsets.end()) {
+    if (found == offsets.end() && !plan_->stateless()) {
       WL_ASSIGN_OR_RETURN(recoveries, highest_claim_on_disk(*slot));
     }
+    if (last) recoveries = std::max(recoveries, last->metadata.recovery_count);
     slot->committed = CommitMetadata{};
     slot->committed.recovery_count = recoveries;
     slot->committed.job_hash = plan_->hash();
@@ -228,6 +255,35 @@ Status Worker::make_slots(const Offsets& offsets) {
     slot->had_commit = false;
   }
   return {};
+}
+
+// The group's offsets have expired, or were deleted: the last commit is in the journal, too. What was claimed since
+// then nobody knows, and no checkpoint id may come twice.
+Status Worker::go_on_from_row(TaskSlot& slot, const JournalRow& row) {
+  if (row.metadata.transactional_id.empty()) {
+    return Status::invalid("job " + plan_->job() + " has a journal (" + slot.journal.topic +
+                           ") of an older version, but no committed offset: the group's offsets were deleted. " +
+                           kStartOver);
+  }
+  log_line(LogLevel::kWarning, "job " + plan_->job() + ": the group has no committed offset for " + where(slot.anchor) +
+                                   " (expired, or deleted); it goes on from commit " + std::to_string(row.commit_seq) +
+                                   ", the last one in the journal");
+  slot.committed = row.metadata;
+  slot.committed.recovery_count += kUnknownClaims;
+  slot.committed_offset = env_.rows ? -1 : row.offset;
+  slot.had_commit = true;
+  return {};
+}
+
+// Tasks that have a journal, but no offset in `offsets`.
+Result<bool> Worker::any_expired(const Offsets& offsets) const {
+  if (options_.fresh) return false;
+  for (const auto& slot : tasks_) {
+    if (slot->stage != TaskStage::kRecovering || offsets.contains(slot->anchor)) continue;
+    WL_ASSIGN_OR_RETURN(const std::optional<JournalRow> last, last_row(*env_.log, slot->journal, std::nullopt));
+    if (last) return true;
+  }
+  return false;
 }
 
 // The owner's first transaction: unchanged offsets, its own id.
@@ -247,14 +303,15 @@ Status Worker::claim() {
 }
 
 Status Worker::restore(TaskSlot& slot) {
-  WL_ASSIGN_OR_RETURN(slot.task, Task::make(plan_, slot.input, sink_.get()));
-  WL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, env_.open_store(slot.partition));
-  slot.checkpointer = std::make_unique<Checkpointer>(std::move(store), env_.failpoints, slot.committed.recovery_count);
   const CommitMetadata& committed = slot.committed;
+  WL_ASSIGN_OR_RETURN(slot.task, Task::make(plan_, slot.input, sink_.get()));
+  if (!plan_->stateless() || !committed.checkpoint.empty()) {
+    WL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, env_.open_store(slot.partition));
+    slot.checkpointer = std::make_unique<Checkpointer>(std::move(store), env_.failpoints, committed.recovery_count);
+  }
   int64_t first = committed.start_offset;
   if (committed.checkpoint.empty()) {
     slot.task->set_offset(first);
-    if (slot.had_commit) WL_RETURN_IF_ERROR(accept_changed_job(slot, nullptr));
   } else {
     Result<CheckpointSeal> seal = slot.checkpointer->read_manifest(committed.checkpoint);
     if (seal.status().code() == Code::kNotFound) {
@@ -278,21 +335,11 @@ Status Worker::restore(TaskSlot& slot) {
     slot.restored_seq = seal->commit_seq;
     slot.checkpoint_seq = seal->commit_seq;
   }
-  if (!options_.fresh) {
+  if (!options_.fresh && slot.checkpointer) {
     if (const Status owner = slot.checkpointer->check_owner(slot.log_id); !owner.ok()) {
       return owner.with_context("the state directory (" + options_.state_dir + ") holds state of job " + plan_->job() +
                                 " that is not of " + env_.log->uri() +
                                 ". Give this job another name or state_dir, or " + kStartOver);
-    }
-  }
-  if (!env_.rows && slot.had_commit) {
-    WL_ASSIGN_OR_RETURN(const int64_t start, env_.log->start_offset(slot.input));
-    WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadUncommitted));
-    if (start > first || end < slot.committed_offset) {
-      return Status::invalid(where(slot.input) + " holds offsets " + std::to_string(start) + " to " +
-                             std::to_string(end) + ", but the job needs " + std::to_string(first) + " to " +
-                             std::to_string(slot.committed_offset) +
-                             " to recover: records were deleted or the topic is another one. " + kStartOver);
     }
   }
   slot.task->suppress_output(true);
@@ -300,10 +347,40 @@ Status Worker::restore(TaskSlot& slot) {
   slot.journal_read = committed.commit_seq == slot.restored_seq;
   if (!slot.journal_read) {
     client_->read_from(slot.journal, committed.journal_offset, Isolation::kReadCommitted);
+    if (committed.checkpoint.empty()) return {};  // whether there is anything to replay, the last row says
   } else if (env_.rows) {
     slot.committed_offset = slot.task->offset();
   }
-  return {};
+  return check_input(slot, first);
+}
+
+// The records that a recovery reads again are there.
+Status Worker::check_input(const TaskSlot& slot, int64_t first) const {
+  if (env_.rows || !slot.had_commit) return {};
+  WL_ASSIGN_OR_RETURN(const int64_t start, env_.log->start_offset(slot.input));
+  WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset(slot.input, Isolation::kReadUncommitted));
+  if (start <= first && end >= slot.committed_offset) return {};
+  return Status::invalid(where(slot.input) + " holds offsets " + std::to_string(start) + " to " + std::to_string(end) +
+                         ", but the job needs " + std::to_string(first) + " to " +
+                         std::to_string(slot.committed_offset) +
+                         " to recover: records were deleted or the topic is another one. " + kStartOver);
+}
+
+// A task that had no state is what its last row says: nothing is replayed. Steps that are new start empty.
+Status Worker::restore_from_row(TaskSlot& slot) {
+  const JournalRow row = std::move(slot.rows.rbegin()->second);
+  slot.rows.clear();
+  slot.restored_seq = row.commit_seq;
+  slot.task->set_offset(row.offset);
+  WL_RETURN_IF_ERROR(slot.task->restore_time(row.time_state));
+  slot.task->restore_ledger(row.ledger);
+  for (Step* step : slot.task->steps()) {
+    for (const LedgerEntry& entry : row.ledger) {
+      if (entry.step == step->name()) WL_RETURN_IF_ERROR(step->restored(entry.counts));
+    }
+  }
+  if (env_.rows) return check_rows(row.offset, row.input_hash);
+  return check_input(slot, row.offset);
 }
 
 // The steps that this run still has to empty.
@@ -395,6 +472,14 @@ Result<Progress> Worker::read_journals() {
   }
   for (auto& slot : tasks_) {
     if (slot->stage != TaskStage::kRecovering) continue;
+    if (!slot->rows.empty() && slot->committed.checkpoint.empty()) {
+      if (!slot->rows.rbegin()->second.time_state.empty()) {
+        WL_RETURN_IF_ERROR(restore_from_row(*slot));
+        continue;
+      }
+      WL_RETURN_IF_ERROR(accept_changed_job(*slot, nullptr));
+      WL_RETURN_IF_ERROR(check_input(*slot, slot->committed.start_offset));
+    }
     if (static_cast<int64_t>(slot->rows.size()) != slot->committed.commit_seq - slot->restored_seq) {
       return Status::corruption("journal " + where(slot->journal) + " lacks rows between commit " +
                                 std::to_string(slot->restored_seq) + " and " +
@@ -532,7 +617,7 @@ Status Worker::enter_running() {
     if (env_.tap != nullptr) continue;
     if (!reset_of(*slot).empty())
       resetting_ = true;
-    else
+    else if (slot->checkpointer)
       WL_RETURN_IF_ERROR(slot->checkpointer->remove_unneeded());
   }
   pause_inputs(false);

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "wrackline/job/journal.h"
 #include "wrackline/job/memory_stores.h"
 
 namespace wrackline {
@@ -326,23 +327,11 @@ Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) 
     last[anchor.partition] = metadata.commit_seq;
   }
   for (int32_t partition = 0; partition < info.partitions; ++partition) {
-    const TopicPartition journal{topic, partition};
-    std::pair<int64_t, int64_t> newest{-1, -1};  // commit_seq, claim: at least once, rows may come twice
-    WL_ASSIGN_OR_RETURN(int64_t offset, log.start_offset(journal));
-    WL_ASSIGN_OR_RETURN(const int64_t end, log.end_offset(journal, Isolation::kReadCommitted));
-    while (offset < end) {
-      WL_ASSIGN_OR_RETURN(const event::Polled rows, log.read(journal, offset, 1 << 20, Isolation::kReadCommitted));
-      for (int64_t i = 0; i < rows.records->size(); ++i) {
-        WL_ASSIGN_OR_RETURN(JournalRow row, JournalRow::decode(rows.records->value(i)));
-        const std::pair<int64_t, int64_t> place{row.commit_seq, row.metadata.recovery_count};
-        const auto limit = last.find(partition);
-        if (place < newest || (limit != last.end() && row.commit_seq > limit->second)) continue;
-        newest = place;
-        ledgers[partition] = std::move(row.ledger);
-      }
-      if (rows.next_offset <= offset) break;
-      offset = rows.next_offset;
-    }
+    const auto known = last.find(partition);
+    WL_ASSIGN_OR_RETURN(
+        std::optional<JournalRow> row,
+        last_row(log, {topic, partition}, known == last.end() ? std::nullopt : std::optional(known->second)));
+    if (row) ledgers[partition] = std::move(row->ledger);
   }
   if (ledgers.empty()) return Status::not_found("job " + job + " has not committed anything on " + log.uri());
   return ledgers;

@@ -45,9 +45,12 @@ Result<Progress> Worker::step_phase() {
       }
       return on_event(client_->poll(1));
     case Phase::kFetchCommitted:
-      if (!stop_requested_) return on_event(client_->poll(1));
-      WL_RETURN_IF_ERROR(stop_waiting());
-      return Progress::kWorked;
+      if (stop_requested_) {
+        WL_RETURN_IF_ERROR(stop_waiting());
+        return Progress::kWorked;
+      }
+      if (look_again_us_ && env_.clock->steady_us() >= *look_again_us_) ask_committed();
+      return on_event(client_->poll(1));
     case Phase::kInit:
     case Phase::kClaim:
     case Phase::kSendOffsets:

@@ -177,8 +177,13 @@ class Worker {
   Status start();
   Status start_throw_away();
   Status make_slots(const Offsets& offsets);
+  Status go_on_from_row(TaskSlot& slot, const JournalRow& row);
+  Result<bool> any_expired(const Offsets& offsets) const;
   Status claim();
   Status restore(TaskSlot& slot);
+  Status restore_from_row(TaskSlot& slot);
+  Status check_input(const TaskSlot& slot, int64_t first) const;
+  Status check_state_is_here(const Offsets& committed, int32_t partitions);
   std::vector<std::string> reset_of(const TaskSlot& slot) const;
   Status note_claims(const Offsets& committed);
   bool starts_over(const TaskSlot& slot) const;
@@ -224,6 +229,7 @@ class Worker {
   Result<Progress> send_commit();
   Status end_transaction();
   Status on_committed();
+  Status row_is_committed(TaskSlot& slot);
   void say_late(int64_t now_us);
 
   std::shared_ptr<const Plan> plan_;
@@ -242,6 +248,8 @@ class Worker {
   bool answer_due_ = false;                        // to a revoke
   bool asked_ = false;                             // start_committed() is in flight
   bool ask_again_ = false;                         // about other tasks than it asked for, or about later times
+  std::optional<int64_t> missing_since_us_;        // offsets that the journal says there were
+  std::optional<int64_t> look_again_us_;           // for them
   std::deque<std::string> to_fence_;
   std::set<std::string> known_owners_;  // that are or have been in to_fence_
   bool fencing_ = false;
@@ -257,8 +265,9 @@ class Worker {
   bool commit_requested_ = false;
   bool ending_ = false;  // the commit under way is the last one
   bool inputs_paused_ = false;
-  Offsets offsets_;       // of the commit under way
-  bool drained_ = false;  // pending late panes of the commit under way are out
+  Offsets offsets_;        // of the commit under way
+  bool trim_due_ = false;  // the commit under way is one after a checkpoint interval
+  bool drained_ = false;   // pending late panes of the commit under way are out
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;
   int64_t rows_since_commit_ = 0;
@@ -267,10 +276,11 @@ class Worker {
   int64_t retry_at_us_ = 0;
   std::optional<int64_t> last_fenced_us_;
   int64_t restoring_since_us_ = 0;
-  int64_t idle_and_late_ = 0;  // looks at a journal since its deadline
-  int64_t failures_ = 0;       // recoveries in a row: without a commit or a good while between
-  bool inputs_ended_ = false;  // by this run
-  bool resetting_ = false;     // reset_steps are emptied; the next commit names a checkpoint without them
+  int64_t idle_and_late_ = 0;   // looks at a journal since its deadline
+  int64_t failures_ = 0;        // recoveries in a row: without a commit or a good while between
+  bool inputs_ended_ = false;   // by this run
+  bool state_is_here_ = false;  // of at least one partition, when it started
+  bool resetting_ = false;      // reset_steps are emptied; the next commit names a checkpoint without them
   int64_t late_warnings_said_ = 0;
   int64_t late_said_us_ = std::numeric_limits<int64_t>::min() / 2;
   size_t next_task_ = 0;  // where a round over tasks goes on

@@ -31,8 +31,10 @@ struct RebalanceTest : testing::Test {
     WorkerEnv env{
         .log = of ? of : log, .clock = clock, .failpoints = &failpoints, .transactional_id = "meters-" + id + "-0-0"};
     env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> {
-      return memory_store_of(memory, "tasks/" + std::to_string(partition));
+      ++stores_opened;
+      return memory_store_of(memory, state_dir + "/tasks/" + std::to_string(partition));
     };
+    options.state_dir = state_dir;
     if (options.checkpoint_interval == JobOptions().checkpoint_interval) options.checkpoint_interval = kLong;
     return std::make_unique<Worker>(plan, options, env);
   }
@@ -76,6 +78,8 @@ struct RebalanceTest : testing::Test {
   Failpoints failpoints;
   const TopicPartition p0{"readings", 0};
   const TopicPartition p1{"readings", 1};
+  std::string state_dir = "here";
+  int stores_opened = 0;
   int sent = 0;
 };
 
@@ -395,6 +399,139 @@ TEST_F(RebalanceTest, LogIsHeardWhileTheLastCheckpointIsWritten) {
   through = true;
   EXPECT_TRUE(run_to_end(w, *clock).ok());
   EXPECT_EQ(records_in(), 10);
+}
+
+std::shared_ptr<const Plan> filter_plan(double least) {
+  auto plan = std::make_shared<Plan>("meters");
+  const StreamRef read = *plan->read(reading_source());
+  const StreamRef kept =
+      *plan->filter(read, {.column = "value", .compare = Compare::kGreaterEqual, .value = least}, "");
+  EXPECT_TRUE(plan->write({.streams = {kept}, .topic = "results"}).ok());
+  EXPECT_TRUE(plan->finish().ok());
+  return plan;
+}
+
+TEST_F(RebalanceTest, TaskWithoutStateGoesOnAnywhereFromItsLastRow) {
+  plan = filter_plan(0);
+  const JobOptions often{.commit_rows = 4, .checkpoint_interval = 1};
+  send(0, 16);
+  {
+    const auto w = worker("a", nullptr, often);
+    ASSERT_TRUE(until(*w, [&] { return records_in() == 16; }));
+    clock->advance(10);
+    send(0, 4);
+    ASSERT_TRUE(until(*w, [&] { return records_in() == 20; }));
+    for (int i = 0; i < 5; ++i) ASSERT_TRUE(w->step().ok());
+  }
+  EXPECT_EQ(stores_opened, 0);
+  EXPECT_GT(*memory->start_offset({"meters.journal-0", 0}), 0);
+  EXPECT_EQ(committed(0).checkpoint, "");
+  ASSERT_TRUE(memory->trim(p0, 20).ok());  // what was read is gone
+  state_dir = "another machine";
+  send(0, 1);
+  {
+    const auto w = worker("b", nullptr, often);
+    ASSERT_TRUE(until(*w, [&] { return records_in() == 21; }));
+    EXPECT_EQ(w->stats().rows_replayed, 0);
+  }
+  EXPECT_EQ(values_of(*memory, "results", 0).size(), 21);
+  EXPECT_EQ(stores_opened, 0);
+
+  plan = filter_plan(5);  // a changed job just goes on, also after a crash
+  send(0, 4);
+  const auto w = worker("c", nullptr, often);
+  ASSERT_TRUE(until(*w, [&] { return records_in() == 25; }));
+  EXPECT_EQ((*read_ledger(*memory, "meters")).at(0)[1].counts.filtered, 4);
+}
+
+TEST_F(RebalanceTest, WhoHasTheStateOfNoPartitionDoesNotJoin) {
+  send(0, 20);
+  send(1, 20);
+  ASSERT_TRUE(run_to_end(*worker("a", nullptr, {.until_now = true}), *clock).ok());
+  EXPECT_NE(committed(0).checkpoint, "");
+  script->inits = 0;
+  state_dir = "elsewhere";
+  const Status status = run_to_end(*worker("b"), *clock);
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_NE(status.message().find("meters-a-0-0"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("elsewhere"), std::string::npos) << status.message();
+  EXPECT_EQ(script->inits, 0);
+  EXPECT_TRUE(run_to_end(*worker("b", nullptr, {.fresh = true, .until_now = true}), *clock).ok());
+}
+
+TEST_F(RebalanceTest, ExpiredOffsetsAreLookedForAndThenTakenFromTheJournal) {
+  std::vector<std::string> lines;
+  send(0, 20);
+  {
+    const auto w = worker("a", nullptr, {.commit_rows = 7});
+    ASSERT_TRUE(until(*w, [&] { return records_in() == 20; }));
+  }
+  const CommitMetadata before = committed(0);
+  script->no_offsets = true;
+  script->looks = 0;
+  set_log_hook([&](LogLevel, std::string_view line) { lines.emplace_back(line); });
+  const auto w = worker("a");
+  send(0, 1);
+  ASSERT_TRUE(until(*w, [&] { return records_in() == 21; }));
+  set_log_hook(nullptr);
+  EXPECT_GE(script->looks, 5);
+  EXPECT_EQ(w->stats().rows_replayed, 20);
+  EXPECT_EQ(committed(0).recovery_count, before.recovery_count + (1 << 20) + 1);
+  EXPECT_EQ(committed(0).commit_seq, before.commit_seq + 1);
+  ASSERT_EQ(lines.size(), 1);
+  EXPECT_NE(lines[0].find("expired"), std::string::npos) << lines[0];
+}
+
+TEST_F(RebalanceTest, OffsetsThatComeBackAreNotTakenForExpired) {
+  send(0, 20);
+  {
+    const auto w = worker("a");
+    ASSERT_TRUE(until(*w, [&] { return records_in() == 20; }));
+  }
+  script->no_offsets = true;
+  script->looks = 0;
+  const auto w = worker("a");
+  ASSERT_TRUE(until(*w, [&] { return script->looks == 2; }));
+  script->no_offsets = false;
+  send(0, 1);
+  ASSERT_TRUE(until(*w, [&] { return records_in() == 21; }));
+  EXPECT_LT(committed(0).recovery_count, 10);
+}
+
+TEST_F(RebalanceTest, FreshStartsOverThoughOffsetsHaveExpired) {
+  send(0, 20);
+  {
+    const auto w = worker("a");
+    ASSERT_TRUE(until(*w, [&] { return records_in() == 20; }));
+  }
+  const int64_t claims = committed(0).recovery_count;
+  script->no_offsets = true;
+  const auto w = worker("a", nullptr, {.fresh = true});
+  send(0, 1);
+  ASSERT_TRUE(until(*w, [&] { return w->stats().rows_taken == 21; }));
+  ASSERT_TRUE(until(*w, [&] { return w->stats().commits > 0; }));
+  EXPECT_EQ(records_in(), 21);
+  EXPECT_EQ(committed(0).commit_seq, 1);
+  EXPECT_GT(committed(0).recovery_count, claims);
+}
+
+TEST_F(RebalanceTest, IdleWorkerWaitsUntilTheCommitIsDue) {
+  const auto w = worker("a");
+  ASSERT_TRUE(until(*w, [&] { return std::string(w->stats().phase) == "running"; }));
+  clock->advance(1'000);
+  while (*w->step() == Progress::kWorked) {
+  }
+  EXPECT_EQ(w->may_wait(), 100);  // nothing to commit
+  send(0, 3);
+  while (*w->step() == Progress::kWorked) {
+  }
+  ASSERT_EQ(records_in(), 3);  // the interval was over
+  send(0, 3);
+  clock->advance(30);
+  while (*w->step() == Progress::kWorked) {
+  }
+  EXPECT_EQ(records_in(), 3);
+  EXPECT_EQ(w->may_wait(), 70);
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ struct GroupScript {
   std::vector<Offsets> sent;
   std::vector<ClientOptions> options;
   bool hold_committed = false;  // start_committed() is not answered yet
+  bool no_offsets = false;      // the group has lost its offsets, until some are sent
+  int looks = 0;                // start_committed()
 };
 
 class ScriptedClient final : public LogClient {
@@ -46,7 +48,10 @@ class ScriptedClient final : public LogClient {
   void pause(const TopicPartition& p) override { inner_->pause(p); }
   void resume(const TopicPartition& p) override { inner_->resume(p); }
   void start_committed(const std::string& g, const std::vector<TopicPartition>& p) override {
-    if (script_->hold_committed)
+    ++script_->looks;
+    if (script_->no_offsets)
+      script_->events.emplace_back(event::Committed{});
+    else if (script_->hold_committed)
       held_ = {g, p};
     else
       inner_->start_committed(g, p);
@@ -59,6 +64,7 @@ class ScriptedClient final : public LogClient {
   Status append(const TopicPartition& p, const Records& records) override { return inner_->append(p, records); }
   void start_send_offsets(const std::string& g, const Offsets& o) override {
     script_->sent.push_back(o);
+    script_->no_offsets = false;
     inner_->start_send_offsets(g, o);
   }
   void start_commit() override { inner_->start_commit(); }
@@ -106,7 +112,9 @@ class ScriptedLog final : public Log {
   Result<int64_t> start_offset(const TopicPartition& p) override { return inner_->start_offset(p); }
   Result<int64_t> end_offset(const TopicPartition& p, Isolation i) override { return inner_->end_offset(p, i); }
   Status trim(const TopicPartition& p, int64_t o) override { return inner_->trim(p, o); }
-  Result<Offsets> committed(const std::string& g) override { return inner_->committed(g); }
+  Result<Offsets> committed(const std::string& g) override {
+    return script_->no_offsets ? Offsets() : inner_->committed(g);
+  }
   Result<std::unique_ptr<LogClient>> client(const ClientOptions& o) override {
     ++script_->clients;
     script_->options.push_back(o);

@@ -23,8 +23,7 @@ class FaultyClient final : public LogClient {
     // What was on its way may still arrive.
     if (commit_in_ > 0 && random().chance(0.5)) {
       trace().note("late commit");
-      inner_->start_commit();
-      transaction_ended();
+      commit();
     }
     // A process that lives on may close its client in order, which aborts, or just let go of it.
     const bool gone = process_->crashed || random().chance(0.5);
@@ -117,8 +116,11 @@ class FaultyClient final : public LogClient {
     if (const auto open = broker_->open.find(transactional_id_); open != broker_->open.end()) {
       for (const auto& [partition, offset] : offsets) {
         if (open->second.client == this) open->second.offsets.insert(partition);
-        sent_[partition] = offset;
       }
+    }
+    for (const auto& [partition, offset] : offsets) {
+      sent_[partition] = offset;
+      if (!transactional_) broker_->expired.erase(partition);
     }
     inner_->start_send_offsets(group, offsets);
   }
@@ -157,8 +159,7 @@ class FaultyClient final : public LogClient {
       broker_->group->lose(member_);
     }
     if (commit_in_ > 0 && --commit_in_ == 0) {
-      inner_->start_commit();
-      transaction_ended();
+      commit();
       answer_may_be_lost("commit");
       if (process_->faults->strike("crash after commit", 0.7)) return event::Failed{process_->crash("commit")};
     }
@@ -197,6 +198,14 @@ class FaultyClient final : public LogClient {
     return random().chance(0.5) ? Status::abort(message) : Status::retriable(message);
   }
   void violation(std::string what) { broker_->violations.push_back(std::move(what)); }
+  void commit() {
+    inner_->start_commit();
+    const auto open = broker_->open.find(transactional_id_);
+    if (open != broker_->open.end() && open->second.client == this) {
+      for (const TopicPartition& partition : open->second.offsets) broker_->expired.erase(partition);
+    }
+    transaction_ended();
+  }
   void transaction_ended() {
     const auto open = broker_->open.find(transactional_id_);
     if (open != broker_->open.end() && open->second.client == this) broker_->open.erase(open);
@@ -204,13 +213,12 @@ class FaultyClient final : public LogClient {
   // The answer to start_committed(), unless somebody's transaction still has a say in it.
   Event committed() {
     const auto& [group, partitions] = *asked_committed_;
-    const Result<Offsets> all = broker_->log->committed(group);
-    WL_CHECK(all.ok());
+    const Offsets all = broker_->committed(group);
     Offsets offsets;
     bool unstable = false;
     for (const TopicPartition& partition : partitions) {
       unstable = unstable || broker_->unstable(partition, this);
-      if (const auto found = all->find(partition); found != all->end()) offsets.insert(*found);
+      if (const auto found = all.find(partition); found != all.end()) offsets.insert(*found);
     }
     if (unstable) {
       if (told_unstable_ || random().chance(0.7)) return {};
@@ -289,7 +297,7 @@ class FaultyLog final : public Log {
   }
   Result<Offsets> committed(const std::string& group) override {
     WL_RETURN_IF_ERROR(process_->call("committed"));
-    return broker_->log->committed(group);
+    return broker_->committed(group);
   }
   Result<std::unique_ptr<LogClient>> client(const ClientOptions& options) override {
     WL_RETURN_IF_ERROR(process_->call("client"));
@@ -316,6 +324,13 @@ void Broker::expire(bool all) {
     ++fenced[transaction->first];
     transaction = open.erase(transaction);
   }
+}
+
+Offsets Broker::committed(const std::string& name) const {
+  Result<Offsets> offsets = log->committed(name);
+  WL_CHECK(offsets.ok());
+  std::erase_if(*offsets, [&](const auto& entry) { return expired.contains(entry.first); });
+  return std::move(offsets).value();
 }
 
 bool Broker::unstable(const TopicPartition& partition, const void* client) const {

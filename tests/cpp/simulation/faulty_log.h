@@ -36,6 +36,9 @@ struct Broker {
   // Ends transactions that are open for longer than the timeout (`all`: any), and fences their owners.
   void expire(bool all);
   bool unstable(const TopicPartition& partition, const void* client) const;
+  // Partitions whose committed offsets the group has lost, until they are committed again.
+  std::set<TopicPartition> expired;
+  Offsets committed(const std::string& group) const;
 
   // Clients of dead processes: kept, because to destroy one would end its transaction.
   std::vector<std::unique_ptr<LogClient>> graveyard;

@@ -186,7 +186,9 @@ JobSpec random_job(Random& random) {
     dedup.null_group = random.chance(0.3);
     job.dedup = dedup;
   }
-  if (random.chance(0.9)) {
+  if (random.chance(0.1)) {
+    job.dedup.reset();  // nothing with state
+  } else if (random.chance(0.9)) {
     WindowJob window;
     window.keys = random.pick(
         {std::vector<std::string>{"k"}, std::vector<std::string>{"k", "n"}, std::vector<std::string>{"n", "k"}});

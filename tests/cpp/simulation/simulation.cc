@@ -217,7 +217,19 @@ class Simulation {
     trace_.note("send rows", {}, static_cast<int64_t>(sent_));
   }
 
+  // Of a group without members: nobody has come by for weeks.
+  void offsets_expire() {
+    const bool alone = std::all_of(actors_.begin(), actors_.end(), [](const Actor& a) { return a.worker == nullptr; });
+    if (!alone || !faults_->strike("offsets expire", 2.0)) return;
+    broker_->expire(true);
+    for (int32_t p = 0; p < job_.partitions; ++p) {
+      if (random_.chance(0.7)) broker_->expired.insert({job_.bounded ? job_.name + ".journal-0" : job_.topic, p});
+    }
+    ++result_.expired;
+  }
+
   void start() {
+    offsets_expire();
     Actor& actor = *actor_;
     actor.process = std::make_shared<Process>();
     actor.process->faults = faults_.get();
@@ -251,6 +263,7 @@ class Simulation {
     env.instance = actor.transactional_id;
     env.open_store = [this, process = actor.process](int32_t partition) -> Result<std::unique_ptr<Store>> {
       WL_RETURN_IF_ERROR(process->call("open_store"));
+      if (plan_->stateless()) fail("a task without state has opened its store");
       return make_faulty_store(disks_[static_cast<size_t>(partition)], process);
     };
     trace_.note("start", {}, ++result_.processes, actor.last_run);

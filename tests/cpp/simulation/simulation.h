@@ -43,6 +43,7 @@ struct SimulationResult {
   int64_t decisions = 0;
   int64_t revokes = 0;
   int64_t adopted = 0;
+  int64_t expired = 0;  // times that the group lost offsets
   int64_t fenced = 0;
   int64_t moves = 0;  // of partitions between workers
   int64_t workers = 0;

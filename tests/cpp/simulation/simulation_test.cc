@@ -37,6 +37,7 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     all.revokes += result.revokes;
     all.moves += result.moves;
     all.adopted += result.adopted;
+    all.expired += result.expired;
     all.fenced += result.fenced;
     StepCounts::for_each([&](const char*, auto member) { all.counts.*member += result.counts.*member; });
     if (result.failures.empty()) continue;
@@ -68,6 +69,7 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     EXPECT_GT(all.moves, seeds / 4);
     EXPECT_GT(all.adopted, seeds / 4);
     EXPECT_GT(all.fenced, 0);
+    EXPECT_GT(all.expired, 0);
     StepCounts::for_each([&](const char* name, auto member) { EXPECT_GT(all.counts.*member, 0) << name; });
   }
 }

@@ -402,8 +402,24 @@ void Admin::start_trim(const TopicPartition& partition, int64_t offset) {
   rd_kafka_poll(handle_.get(), 0);
 }
 
-void Admin::start_committed(const std::string& group, const std::vector<TopicPartition>& partitions, bool stable,
-                            rd_kafka_queue_t* queue) {
+Result<rd_kafka_t*> Admin::group_handle(const std::string& group) {
+  const std::lock_guard lock(groups_mutex_);
+  Handle& handle = groups_[group];
+  if (handle == nullptr) {
+    WL_ASSIGN_OR_RETURN(handle, config_->open(Role::kMember, {{"group.id", group}}, &connection_));
+  }
+  return handle.get();
+}
+
+Result<Queue> Admin::committed_queue(const std::string& group) {
+  WL_ASSIGN_OR_RETURN(rd_kafka_t* const handle, group_handle(group));
+  return Queue(rd_kafka_queue_new(handle));
+}
+
+Status Admin::start_committed(const std::string& group, const std::vector<TopicPartition>& partitions, bool stable,
+                              rd_kafka_queue_t* queue) {
+  WL_ASSIGN_OR_RETURN(rd_kafka_t* const handle, group_handle(group));
+  rd_kafka_poll(handle, 0);  // what its connections have to say
   PartitionList list;
   if (!partitions.empty()) {
     list.reset(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -415,7 +431,8 @@ void Admin::start_committed(const std::string& group, const std::vector<TopicPar
   rd_kafka_ListConsumerGroupOffsets_t* raw = spec.get();
   const Options how = options(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
   const Error ignored(rd_kafka_AdminOptions_set_require_stable_offsets(how.get(), stable ? 1 : 0));
-  rd_kafka_ListConsumerGroupOffsets(handle_.get(), &raw, 1, how.get(), queue);
+  rd_kafka_ListConsumerGroupOffsets(handle, &raw, 1, how.get(), queue);
+  return {};
 }
 
 CommittedAnswer Admin::parse_committed(rd_kafka_event_t* event) {
@@ -448,10 +465,11 @@ CommittedAnswer Admin::parse_committed(rd_kafka_event_t* event) {
 }
 
 Result<Offsets> Admin::committed(const std::string& group) {
+  WL_RETURN_IF_ERROR(group_handle(group).status());
   Offsets offsets;
   WL_RETURN_IF_ERROR(ask(
       "committed offsets of group '" + group + "'",
-      [&](rd_kafka_queue_t* queue) { start_committed(group, {}, false, queue); },
+      [&](rd_kafka_queue_t* queue) { static_cast<void>(start_committed(group, {}, false, queue)); },
       [&](rd_kafka_event_t* event) {
         CommittedAnswer answer = parse_committed(event);
         offsets = std::move(answer.offsets);

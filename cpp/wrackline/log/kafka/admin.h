@@ -45,10 +45,11 @@ class Admin {
   void start_trim(const TopicPartition& partition, int64_t offset);  // nobody waits for the answer
   Result<Offsets> committed(const std::string& group);
 
-  Queue new_queue() const { return Queue(rd_kafka_queue_new(handle_.get())); }
+  // Where the answer of start_committed() comes.
+  Result<Queue> committed_queue(const std::string& group);
   // The answer comes to `queue`; parse_committed() reads it.
-  void start_committed(const std::string& group, const std::vector<TopicPartition>& partitions, bool stable,
-                       rd_kafka_queue_t* queue);
+  Status start_committed(const std::string& group, const std::vector<TopicPartition>& partitions, bool stable,
+                         rd_kafka_queue_t* queue);
   static CommittedAnswer parse_committed(rd_kafka_event_t* event);
 
  private:
@@ -62,6 +63,9 @@ class Admin {
   Result<std::vector<TopicInfo>> describe(const std::vector<std::string>& names) const;
   Result<std::vector<std::string>> names() const;
   Status check_internal(const std::string& name) const;
+  // Offsets are asked for by a consumer of the group: the library (2.15.1) looks for its own group when a coordinator
+  // is not ready, and crashes if it has none.
+  Result<rd_kafka_t*> group_handle(const std::string& group);
   Result<int64_t> offset_of(const TopicPartition& partition, int64_t spec, Isolation isolation);
 
   const std::shared_ptr<const Config> config_;
@@ -72,6 +76,8 @@ class Admin {
   std::mutex known_mutex_;
   std::map<std::string, TopicInfo> known_;
   std::mutex append_mutex_;
+  std::mutex groups_mutex_;
+  std::map<std::string, Handle> groups_;
 };
 
 }  // namespace wrackline::kafka

@@ -160,7 +160,12 @@ Result<Handle> Config::open(Role role, const std::vector<ConfOption>& own, Conne
   };
   const auto add = [&](std::initializer_list<ConfOption> more) { options.insert(options.end(), more); };
   switch (role) {
-    case Role::kAdmin: add({{"enable.idempotence", "true"}, {"linger.ms", "0"}, {"compression.type", "lz4"}}); break;
+    case Role::kAdmin:
+      add({{"enable.idempotence", "true"},
+           {"linger.ms", "0"},
+           {"compression.type", "lz4"},
+           {"message.timeout.ms", std::to_string(std::max<Millis>(connect_timeout_, 10'000))}});
+      break;
     case Role::kReader:
       add({{"enable.partition.eof", "true"},
            {"auto.offset.reset", "error"},

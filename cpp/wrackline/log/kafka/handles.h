@@ -19,8 +19,14 @@ struct Destroy {
 template <typename T, auto destroy>
 using Owned = std::unique_ptr<T, Destroy<destroy>>;
 
+// A request that is still on its way keeps its queue, but must not wake up whoever let go of it.
+inline void let_go(rd_kafka_queue_t* queue) {
+  rd_kafka_queue_cb_event_enable(queue, nullptr, nullptr);
+  rd_kafka_queue_destroy(queue);
+}
+
 using Handle = Owned<rd_kafka_t, rd_kafka_destroy>;
-using Queue = Owned<rd_kafka_queue_t, rd_kafka_queue_destroy>;
+using Queue = Owned<rd_kafka_queue_t, let_go>;
 using Topic = Owned<rd_kafka_topic_t, rd_kafka_topic_destroy>;
 using Error = Owned<rd_kafka_error_t, rd_kafka_error_destroy>;
 using RdEvent = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;

@@ -238,10 +238,13 @@ class KafkaClient final : public LogClient {
 
   void ask_committed(bool stable) {
     Queue& queue = stable ? asked_.stable : asked_.unstable;
-    queue = admin_->new_queue();
-    wakeup_->watch(queue.get());
     asked_.again_us = 0;
-    admin_->start_committed(asked_.group, asked_.partitions, stable, queue.get());
+    const auto ask = [&]() -> Status {
+      WL_ASSIGN_OR_RETURN(queue, admin_->committed_queue(asked_.group));
+      wakeup_->watch(queue.get());
+      return admin_->start_committed(asked_.group, asked_.partitions, stable, queue.get());
+    };
+    if (Status status = ask(); !status.ok()) tell(event::Failed{std::move(status)});
   }
 
   Event committed_offsets() {

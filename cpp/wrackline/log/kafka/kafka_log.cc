@@ -23,7 +23,8 @@ class Pieces {
   Result<event::Polled> read(const TopicPartition& partition, int64_t offset, int64_t max_bytes) {
     const std::lock_guard lock(mutex_);
     if (reader_ == nullptr) {
-      WL_ASSIGN_OR_RETURN(reader_, Reader::open(config_, isolation_, wakeup_));
+      // It is there to get to the end, and does not wait there for more.
+      WL_ASSIGN_OR_RETURN(reader_, Reader::open(config_, isolation_, wakeup_, {{"fetch.wait.max.ms", "1"}}));
     }
     if (!reader_->reads(partition) || position_ != offset || partition_ != partition) {
       if (reader_->reads(partition_)) reader_->stop(partition_);

@@ -37,14 +37,13 @@ void add(Records::Writer& writer, const rd_kafka_message_t& message, Millis time
 
 }  // namespace
 
-Result<std::unique_ptr<Reader>> Reader::open(const Config& config, Isolation isolation,
-                                             std::shared_ptr<Wakeup> wakeup) {
+Result<std::unique_ptr<Reader>> Reader::open(const Config& config, Isolation isolation, std::shared_ptr<Wakeup> wakeup,
+                                             const std::vector<ConfOption>& own) {
+  std::vector<ConfOption> options = own;
+  options.emplace_back("isolation.level",
+                       isolation == Isolation::kReadCommitted ? "read_committed" : "read_uncommitted");
   auto reader = std::unique_ptr<Reader>(new Reader(std::move(wakeup)));
-  WL_ASSIGN_OR_RETURN(
-      reader->handle_,
-      config.open(Role::kReader,
-                  {{"isolation.level", isolation == Isolation::kReadCommitted ? "read_committed" : "read_uncommitted"}},
-                  &reader->connection_));
+  WL_ASSIGN_OR_RETURN(reader->handle_, config.open(Role::kReader, options, &reader->connection_));
   return reader;
 }
 

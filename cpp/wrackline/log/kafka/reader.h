@@ -17,8 +17,8 @@ namespace wrackline::kafka {
 
 class Reader {
  public:
-  static Result<std::unique_ptr<Reader>> open(const Config& config, Isolation isolation,
-                                              std::shared_ptr<Wakeup> wakeup);
+  static Result<std::unique_ptr<Reader>> open(const Config& config, Isolation isolation, std::shared_ptr<Wakeup> wakeup,
+                                              const std::vector<ConfOption>& own = {});
   ~Reader();
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;

@@ -129,6 +129,17 @@ JsonEncoder JsonEncoder::all_columns(SchemaPtr schema, JsonEncoderOptions option
 }
 
 void JsonEncoder::encode(const Batch& batch, int64_t begin, int64_t end, Millis timestamp, Records& out) const {
+  encode_each(batch, end - begin, [begin](int64_t i) { return begin + i; }, timestamp, out);
+}
+
+void JsonEncoder::encode(const Batch& batch, std::span<const int64_t> rows, Millis timestamp, Records& out) const {
+  encode_each(
+      batch, static_cast<int64_t>(rows.size()), [rows](int64_t i) { return rows[static_cast<size_t>(i)]; }, timestamp,
+      out);
+}
+
+template <typename RowAt>
+void JsonEncoder::encode_each(const Batch& batch, int64_t count, RowAt row_at, Millis timestamp, Records& out) const {
   std::vector<const Column*> values;
   std::vector<const Column*> keys;
   size_t fixed = 3;  // braces, and the '\n' behind the value
@@ -147,25 +158,26 @@ void JsonEncoder::encode(const Batch& batch, int64_t begin, int64_t end, Millis 
   };
 
   // What most rows need: strings as they are, numbers of usual length.
-  const auto usual = [begin, end](const std::vector<const Column*>& columns) {
+  const auto rows = static_cast<size_t>(count);
+  const auto usual = [&](const std::vector<const Column*>& columns) {
     size_t size = 0;
     for (const Column* column : columns) {
       const bool text = column->type() == Type::kString || column->type() == Type::kBytes;
-      size += static_cast<size_t>(end - begin) * 14;
-      if (text) size += static_cast<size_t>(column->offsets()[end] - column->offsets()[begin]);
+      size += rows * 14;
+      if (text) size += static_cast<size_t>(column->offsets()[batch.length]) * rows / static_cast<size_t>(batch.length);
     }
     return size;
   };
-  const auto rows = static_cast<size_t>(end - begin);
   Records::Writer writer(out);
   if (rows > 1) writer.expect(rows, usual(keys), usual(values) + rows * (fixed - values.size() * kMaxFixedSize));
-  for (int64_t row = begin; row < end; ++row) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = row_at(i);
     if (!keys.empty()) {
       char* const start = writer.key_room(2 + keys.size() * (kMaxFixedSize + 1) + extra(keys, row));
       char* to = start;
-      for (size_t i = 0; i < keys.size(); ++i) {
-        *to++ = i == 0 ? '[' : ',';
-        to = put_value(*keys[i], row, options_, to);
+      for (size_t k = 0; k < keys.size(); ++k) {
+        *to++ = k == 0 ? '[' : ',';
+        to = put_value(*keys[k], row, options_, to);
       }
       *to++ = ']';
       writer.set_key(static_cast<size_t>(to - start));
@@ -173,9 +185,9 @@ void JsonEncoder::encode(const Batch& batch, int64_t begin, int64_t end, Millis 
     char* const start = writer.value_room(fixed + extra(values, row));
     char* to = start;
     if (values.empty()) *to++ = '{';
-    for (size_t i = 0; i < values.size(); ++i) {
-      to = put(names_[i], to);
-      to = put_value(*values[i], row, options_, to);
+    for (size_t v = 0; v < values.size(); ++v) {
+      to = put(names_[v], to);
+      to = put_value(*values[v], row, options_, to);
     }
     *to++ = '}';
     writer.end_record(static_cast<size_t>(to - start), timestamp);

@@ -7,6 +7,7 @@
 // not UTF-8 come out as U+FFFD: what is written is always JSON.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,11 +38,15 @@ class JsonEncoder {
   }
   // Rows [begin, end).
   void encode(const Batch& batch, int64_t begin, int64_t end, Millis timestamp, Records& out) const;
+  // The same for these rows, in this order.
+  void encode(const Batch& batch, std::span<const int64_t> rows, Millis timestamp, Records& out) const;
 
   // Appends the JSON array of `columns` of one row: what the partition of a key is hashed from.
   void append_array(const Batch& batch, int64_t row, const std::vector<int>& columns, Bytes& out) const;
 
  private:
+  template <typename RowAt>
+  void encode_each(const Batch& batch, int64_t count, RowAt row_at, Millis timestamp, Records& out) const;
   JsonEncoder() = default;
   SchemaPtr schema_;
   std::vector<int> value_columns_;

@@ -79,11 +79,17 @@ Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis cloc
     return {};
   }
   Bytes key;
+  rows_of_.resize(static_cast<size_t>(spec_.partitions));
   for (int64_t row = 0; row < batch.length; ++row) {
     key.clear();
     encoding->encoder.append_array(batch, row, encoding->key_columns, key);
     const int32_t partition = partition_of({reinterpret_cast<const char*>(key.data()), key.size()}, spec_.partitions);
-    encoding->encoder.encode(batch, row, row + 1, clock_now, out[partition]);
+    rows_of_[static_cast<size_t>(partition)].push_back(row);
+  }
+  for (int32_t partition = 0; partition < spec_.partitions; ++partition) {
+    std::vector<int64_t>& rows = rows_of_[static_cast<size_t>(partition)];
+    if (!rows.empty()) encoding->encoder.encode(batch, rows, clock_now, out[partition]);
+    rows.clear();
   }
   return {};
 }

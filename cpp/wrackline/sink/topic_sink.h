@@ -55,6 +55,7 @@ class TopicSink {
   Status write_dead_letters(const Batch& batch, int32_t input_partition, Millis clock_now, Records& out) const;
 
   TopicSinkSpec spec_;
+  std::vector<std::vector<int64_t>> rows_of_;         // by partition, of the batch that is being written
   std::vector<std::unique_ptr<Encoding>> encodings_;  // one per schema: job.late has several
 };
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,22 +43,42 @@ inline std::string bidder_name(uint64_t number) {
   return text;
 }
 
-// One batch of bids, from number `first` on.
-inline std::shared_ptr<Records> make_bids(std::mt19937_64& random, const BidShape& shape, int64_t first,
-                                          int64_t count) {
+// Writes the bid of a moment into `text`.
+inline std::string_view write_bid(std::mt19937_64& random, const BidShape& shape, Millis time, char (&text)[192]) {
+  const int size = std::snprintf(
+      text, sizeof text, R"({"auction":%d,"bidder":"%s","price":%d,"channel":"%c","dateTime":%lld})",
+      static_cast<int>(1000 + random() % 900), bidder_name(random() % static_cast<uint64_t>(shape.bidders)).c_str(),
+      static_cast<int>(100 + random() % 9'900), static_cast<char>('a' + random() % 4), static_cast<long long>(time));
+  return {text, static_cast<size_t>(size)};
+}
+
+inline std::string_view bidder_of(std::string_view bid) {
+  constexpr std::string_view kBefore = R"({"auction":1234,"bidder":")";
+  return bid.substr(kBefore.size(), 16);
+}
+
+// One batch of bids, from number `first` on, at the times of `shape` after `begin`.
+inline std::shared_ptr<Records> make_bids(std::mt19937_64& random, const BidShape& shape, int64_t first, int64_t count,
+                                          Millis begin = 1'700'000'000'000LL) {
   auto records = std::make_shared<Records>();
-  char text[160];
+  char text[192];
   for (int64_t i = first; i < first + count; ++i) {
-    const auto time = 1'700'000'000'000LL + static_cast<int64_t>(static_cast<double>(i) * 1000 / shape.per_second) -
+    const auto time = begin + static_cast<int64_t>(static_cast<double>(i) * 1000 / shape.per_second) -
                       static_cast<int64_t>(random() % static_cast<uint64_t>(shape.disorder + 1));
-    const int size = std::snprintf(
-        text, sizeof text, R"({"auction":%d,"bidder":"%s","price":%d,"channel":"%c","dateTime":%lld})",
-        static_cast<int>(1000 + random() % 900), bidder_name(random() % static_cast<uint64_t>(shape.bidders)).c_str(),
-        static_cast<int>(100 + random() % 9'900), static_cast<char>('a' + random() % 4), static_cast<long long>(time));
-    records->add(std::nullopt, std::string_view(text, static_cast<size_t>(size)), 1'700'000'000'000LL, i);
+    records->add(std::nullopt, write_bid(random, shape, time, text), begin, i);
   }
   records->pad();
   return records;
+}
+
+// The same, by the partitions of their bidders, stamped with a log's time.
+inline std::vector<Records> by_partition(const Records& bids, int32_t partitions, Millis now) {
+  std::vector<Records> parts(static_cast<size_t>(partitions));
+  for (int64_t i = 0; i < bids.size(); ++i) {
+    const int32_t partition = partition_of(bidder_of(bids.value(i)), partitions);
+    parts[static_cast<size_t>(partition)].add(std::nullopt, bids.value(i), now);
+  }
+  return parts;
 }
 
 inline SchemaPtr bid_schema() {
@@ -68,10 +89,11 @@ inline SchemaPtr bid_schema() {
                                                            {.name = "dateTime", .type = Type::kInt64}});
 }
 
-inline std::shared_ptr<const Plan> bid_plan(const std::string& job, Millis size) {
+inline std::shared_ptr<const Plan> bid_plan(const std::string& job, Millis size, const std::string& topic = "bids") {
   auto plan = std::make_shared<Plan>(job);
   SourceSpec source;
-  source.topic = "bids";
+  source.topic = topic;
+  source.partitioned_by = {"bidder"};
   source.schema = bid_schema();
   source.time.column = "dateTime";
   source.time.max_future = kMaxDuration;

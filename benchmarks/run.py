@@ -29,6 +29,11 @@ BARS: dict[str, tuple[float, float]] = {
     "state bytes per live (key, slice)": (1.0, 64 / 40),
     "state bytes with the key table": (1.0, 128 / 96),
     "RSS of the fleet job": (1.0, 1.5),  # 300 MB, 200 MB
+    "K1, at least once, against the plain loop": (0.60, 0.80),
+    "K2, at least once, against the plain loop": (0.60, 0.80),
+    "K1, exactly once against at least once": (0.93, 0.96),
+    "K2, exactly once against at least once": (0.85, 0.90),
+    "K2, exactly once, CPU-seconds per million": (1.0, 1.5 / 0.8),
 }
 
 PROGRAMS: list[list[str]] = [
@@ -38,6 +43,7 @@ PROGRAMS: list[list[str]] = [
     [str(BUILD / "bench_checkpoints")],
     [str(BUILD / "bench_recovery")],
     [sys.executable, str(HERE / "fleet_memory.py")],
+    [sys.executable, str(HERE / "kafka.py")],
 ]
 
 

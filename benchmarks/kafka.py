@@ -1,0 +1,94 @@
+"""Jobs on a Kafka broker: rates against plain loops over the same client, latency, restarts.
+
+    python benchmarks/kafka.py [PAIRS] [--bids N] [--only rates|latency|restart ...]
+
+Starts a broker of its own (Java as in production) on this machine, so that broker and job share its cores. A rate
+counts only if the rows that the job put out equal a Polars group-by of the bids as they lie in the topic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import polars as pl
+
+from wrackline.testing.broker import Broker
+
+BUILD = Path(__file__).parent.parent / "build" / "bench" / "benchmarks"
+PROGRAM = str(BUILD / "bench_kafka")
+WINDOW_MS = 10_000
+
+
+class Wrong(RuntimeError):
+    """A job's rows are not those of the group-by."""
+
+
+def lines_of(command: list[str], environment: dict[str, str]) -> list[dict[str, object]]:
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def values(topic: str, environment: dict[str, str]) -> pl.DataFrame:
+    with tempfile.NamedTemporaryFile(suffix=".ndjson") as file:
+        subprocess.run([PROGRAM, "dump", topic, file.name], env=environment, check=True)
+        return pl.read_ndjson(file.name)
+
+
+def expected(bids: pl.DataFrame) -> pl.DataFrame:
+    start = pl.col("dateTime") // WINDOW_MS * WINDOW_MS
+    return bids.group_by("bidder", start.alias("window_start")).agg(
+        pl.len().cast(pl.Int64).alias("n"),
+        pl.col("price").sum().alias("total"),
+        pl.col("price").min().alias("low"),
+        pl.col("price").max().alias("high"),
+    )
+
+
+def check(topic: str, wanted: pl.DataFrame, environment: dict[str, str]) -> None:
+    rows = values(topic, environment).select(wanted.columns)
+    by = ["bidder", "window_start"]
+    if not rows.sort(by).equals(wanted.sort(by)):
+        raise Wrong(f"the rows of {topic} are not those of a group-by: {rows.height} of {wanted.height}")
+
+
+def rates(pairs: int, bids: int, environment: dict[str, str]) -> list[dict[str, object]]:
+    found = []
+    for name, topic, bidders, with_rows in (("K1", "k1", 1_000, []), ("K2", "k2", 100_000, ["rows"])):
+        subprocess.run([PROGRAM, "load", topic, str(bidders), str(bids)], env=environment, check=True)
+        lines = lines_of([PROGRAM, "rates", name, topic, str(bids), str(pairs), *with_rows], environment)
+        if name == "K1":
+            lines += lines_of([PROGRAM, "workers", name, topic, str(bids), str(pairs)], environment)
+        wanted = expected(values(topic, environment))
+        for line in lines:
+            if "output" in line:
+                check(str(line["output"]), wanted, environment)
+            else:
+                found.append(line)
+    return found
+
+
+PARTS = {"rates": rates}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", nargs="?", type=int, default=5, help="rounds of each comparison (default 5)")
+    parser.add_argument("--bids", type=int, default=5_000_000, help="in the backlog (default 5 million)")
+    parser.add_argument("--only", choices=list(PARTS), nargs="*", default=list(PARTS))
+    arguments = parser.parse_args()
+    with Broker.start(flavour="bench") as broker:
+        environment = {**os.environ, "WRACKLINE_TEST_BROKER": broker.address}
+        for part in arguments.only:
+            for line in PARTS[part](arguments.pairs, arguments.bids, environment):
+                print(json.dumps(line), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

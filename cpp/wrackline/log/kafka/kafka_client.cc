@@ -19,7 +19,8 @@ constexpr int64_t kUnstableForUs = 2'000'000;  // then it is said
 // Commits offsets outside of a transaction (at least once), through the member that owns the partitions.
 class PlainOffsets {
  public:
-  void start(Member& member, const Offsets& offsets, Wakeup& wakeup) {
+  void start(Member& member, const Offsets& offsets, Wakeup& wakeup, int64_t deadline_us) {
+    deadline_us_ = deadline_us;
     const PartitionList list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
     for (const auto& [partition, committed] : offsets) {
       rd_kafka_topic_partition_t* entry =
@@ -34,10 +35,14 @@ class PlainOffsets {
     rd_kafka_commit_queue(member.handle(), list.get(), queue_.get(), nullptr, nullptr);
   }
   // The outcome, once.
-  std::optional<Status> poll() {
+  std::optional<Status> poll(int64_t now_us) {
     if (queue_ == nullptr) return {};
     const RdEvent event(rd_kafka_queue_poll(queue_.get(), 0));
-    if (event == nullptr) return {};
+    if (event == nullptr && now_us < deadline_us_) return {};
+    if (event == nullptr) {
+      queue_.reset();
+      return Status::abort("committing offsets: no answer within transaction_timeout");
+    }
     Status status = status_of(rd_kafka_event_error(event.get()), "committing offsets");
     const rd_kafka_topic_partition_list_t* list = rd_kafka_event_topic_partition_list(event.get());
     for (int i = 0; status.ok() && list != nullptr && i < list->cnt; ++i)
@@ -46,10 +51,10 @@ class PlainOffsets {
     // The records are there; whether the offsets are is for a recovery to find out.
     return status.ok() || status.code() == Code::kFenced ? status : Status::abort(status.message());
   }
-  void reset() { queue_.reset(); }
 
  private:
   Queue queue_;
+  int64_t deadline_us_ = 0;
 };
 
 class KafkaClient final : public LogClient {
@@ -202,7 +207,7 @@ class KafkaClient final : public LogClient {
       if (std::optional<Producer::Answer> answer = producer_->take_answer()) return of(*answer);
       if (std::optional<Status> failure = producer_->take_failure()) return event::Failed{noted(std::move(*failure))};
     }
-    if (const std::optional<Status> done = offsets_.poll()) {
+    if (const std::optional<Status> done = offsets_.poll(clock_->steady_us())) {
       state_ = State::kReady;
       return done->ok() ? Event(event::TransactionEnded{true}) : Event(event::Failed{noted(*done)});
     }
@@ -226,7 +231,8 @@ class KafkaClient final : public LogClient {
       case Producer::Call::kAbort: state_ = State::kReady; return event::TransactionEnded{false};
       case Producer::Call::kCommit:
         if (!plain_.empty()) {
-          offsets_.start(*member_, std::exchange(plain_, {}), *wakeup_);
+          offsets_.start(*member_, std::exchange(plain_, {}), *wakeup_,
+                         clock_->steady_us() + options_.transaction_timeout * 1000);
           return {};
         }
         state_ = State::kReady;

@@ -164,7 +164,7 @@ Status check_options(const Plan& plan, const JobOptions& options, const RunEnv& 
 
 }  // namespace
 
-Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env) {
+Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, const JobOptions& options, const RunEnv& env) {
   WL_RETURN_IF_ERROR(check_options(*plan, options, env));
   auto run = std::unique_ptr<Run>(new Run);
   run->clock_ = env.clock;
@@ -186,6 +186,9 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, JobOpti
       if (const char* text = std::getenv("WRACKLINE_FAILPOINT")) WL_RETURN_IF_ERROR(seat->failpoints.arm_from(text));
       worker.transactional_id = memory ? job + "-memory-0-0" : run->slot_->transactional_id(job, i);
       if (options.membership == Membership::kStatic) worker.instance = worker.transactional_id;
+      worker.open_store = env.open_store;
+    }
+    if (env.tap == nullptr && !env.open_store) {
       worker.open_store = [log = env.log, root = options.state_dir, job,
                            memory](int32_t partition) -> Result<std::unique_ptr<Store>> {
         const std::string task = "0-" + std::to_string(partition);

@@ -19,12 +19,15 @@ struct RunEnv {
   std::shared_ptr<const Clock> clock;
   std::shared_ptr<RowsSource> rows;
   RowTap* tap = nullptr;
+  // Null: state lies in the state directory, that of a memory log in memory.
+  std::function<Result<std::unique_ptr<Store>>(int32_t partition)> open_store;
 };
 
 class Run {
  public:
   // Takes a slot in the state directory, checks the topics and creates those that the job writes.
-  static Result<std::unique_ptr<Run>> open(std::shared_ptr<const Plan> plan, JobOptions options, const RunEnv& env);
+  static Result<std::unique_ptr<Run>> open(std::shared_ptr<const Plan> plan, const JobOptions& options,
+                                           const RunEnv& env);
   ~Run();
 
   // Steps the workers until all are done: the first one in this thread, the others each in one of their own. The first

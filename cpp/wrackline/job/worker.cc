@@ -151,8 +151,17 @@ Result<Progress> Worker::on_event(Event event) {
   }
   if (auto* polled = std::get_if<event::Polled>(&event)) {
     if (phase_ == Phase::kReadJournal) WL_RETURN_IF_ERROR(on_journal(*polled));
-    if (phase_ != Phase::kRunning && phase_ != Phase::kReplay) return Progress::kWorked;
-    if (TaskSlot* slot = slot_of(polled->partition)) WL_RETURN_IF_ERROR(take(*slot, *polled));
+    TaskSlot* const slot = slot_of(polled->partition);
+    if (slot == nullptr || slot->task == nullptr) return Progress::kWorked;
+    const bool runs = slot->stage == TaskStage::kRunning;
+    const bool takes =
+        runs ? phase_ == Phase::kRunning && !inputs_paused_ : phase_ == Phase::kReplay && !slot->left_over;
+    if (takes) {
+      WL_RETURN_IF_ERROR(take(*slot, *polled));
+    } else if (runs || slot->left_over) {  // it was on its way when its input was paused: once more, later
+      client_->read_from(slot->input, runs ? slot->task->offset() : slot->left_over_next, Isolation::kReadCommitted);
+      client_->pause(slot->input);
+    }
     return Progress::kWorked;
   }
   if (auto* end = std::get_if<event::AtEnd>(&event)) {
@@ -206,6 +215,8 @@ Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
     client_->pause(slot.input);  // until it is used up: the next poll may be for another task
     return {};
   }
+  if (!polled.records->empty() && polled.records->offset(0) < slot.task->offset())
+    return Status::abort("the log delivers records that it has delivered before");
   slot.at_end = false;
   const int64_t rows = polled.records->size();
   rows_since_commit_ += rows;

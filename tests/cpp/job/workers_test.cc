@@ -10,6 +10,8 @@
 #include "log/temporary_directory.h"
 #include <gtest/gtest.h>
 
+#include "wrackline/job/memory_stores.h"
+
 namespace wrackline {
 namespace {
 
@@ -168,7 +170,10 @@ struct WorkersTest : testing::Test {
     options.state_dir = directory.path();
     options.commit_interval = 5;
     options.max_poll_records = 50;
-    return wrackline::Run::open(plan, options, {.log = log, .clock = clock});
+    return wrackline::Run::open(
+        plan, options, {.log = log, .clock = clock, .open_store = [this](int32_t partition) {
+                          return Result<std::unique_ptr<Store>>(memory_store_of(memory, std::to_string(partition)));
+                        }});
   }
   std::map<int32_t, int64_t> counts() {
     std::map<int32_t, int64_t> in;

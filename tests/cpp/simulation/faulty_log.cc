@@ -57,13 +57,20 @@ class FaultyClient final : public LogClient {
   void read_from(const TopicPartition& partition, int64_t offset, Isolation isolation) override {
     if (process_->crashed) return;
     trace().note("read_from", partition.topic, partition.partition, offset);
+    forget(partition);
     inner_->read_from(partition, offset, isolation);
   }
   void stop_reading(const TopicPartition& partition) override {
-    if (!process_->crashed) inner_->stop_reading(partition);
+    if (process_->crashed) return;
+    forget(partition);
+    inner_->stop_reading(partition);
   }
   void pause(const TopicPartition& partition) override {
-    if (!process_->crashed) inner_->pause(partition);
+    if (process_->crashed) return;
+    if (random().chance(0.05)) {  // something was on its way
+      if (Event event = inner_->poll(random().between(1, 20)); event.index() != 0) events_.push_back(std::move(event));
+    }
+    inner_->pause(partition);
   }
   void resume(const TopicPartition& partition) override {
     if (!process_->crashed) inner_->resume(partition);
@@ -229,6 +236,14 @@ class FaultyClient final : public LogClient {
     asked_committed_.reset();
     if (broker_->wrap_committed) broker_->wrap_committed(sent_, offsets);
     return event::Committed{std::move(offsets)};
+  }
+  // What was on its way from an earlier reading.
+  void forget(const TopicPartition& partition) {
+    std::erase_if(events_, [&](const Event& event) {
+      const auto* polled = std::get_if<event::Polled>(&event);
+      const auto* end = std::get_if<event::AtEnd>(&event);
+      return (polled && polled->partition == partition) || (end && end->partition == partition);
+    });
   }
   void fail(Status status) { events_.emplace_back(event::Failed{std::move(status)}); }
   // The call has had its effect; nobody hears of it.

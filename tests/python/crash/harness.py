@@ -109,6 +109,7 @@ class Place:
 
     root: Path
     settings: dict[str, Any] = field(default_factory=dict)
+    program: Path = JOB
 
     @property
     def log_dir(self) -> Path:
@@ -134,7 +135,7 @@ class Place:
         if failpoint:
             environment["WRACKLINE_FAILPOINT"] = failpoint
         return subprocess.Popen(
-            [sys.executable, str(JOB), self.text(**changes)],
+            [sys.executable, str(self.program), self.text(**changes)],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ from tests.python.crash.harness import Answer, Place, assert_balances, make_even
 from tests.python.kafka.harness import PARTITIONS, KafkaPlace, assert_right, own_name, plain
 
 SETTINGS: dict[str, Any] = {
-    "commit_rows": 50,
+    "commit_rows": 200,
     "commit_interval": "5s",
     "checkpoint_interval": "1ms",
     "out_of_orderness": "2s",

@@ -20,6 +20,7 @@ from typing import Any
 
 import wrackline as wl
 from tests.python.crash.harness import Answer, Place, assert_balances, assert_same, read_answer
+from tests.python.kafka import bids
 
 PARTITIONS = 4
 OUTPUTS = ("tumbling", "hopping", "late", "duplicates", "dead")
@@ -43,6 +44,11 @@ def wait_for(what: str, condition: Callable[[], Any], seconds: float = SECONDS) 
         if time.monotonic() > ends:
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(0.02)
+
+
+def reading(servers: str) -> wl.Log:
+    """To look at what is there. Waits for no more at the end of each partition."""
+    return wl.Log(wl.Kafka(servers, fetch_wait_max_ms=1), read_only=True)
 
 
 @dataclass
@@ -70,8 +76,34 @@ class KafkaPlace(Place):
 
     def committed(self) -> dict[int, int]:
         """The group's offsets by partition."""
-        with wl.Log(self.uri, read_only=True) as log:
+        with reading(self.servers) as log:
             return {partition: offset for _, partition, offset in log._core.committed(self.name)}
+
+
+@dataclass
+class BidPlace(KafkaPlace):
+    """The same for the job over bids."""
+
+    program: Path = bids.PROGRAM
+
+    def topics(self) -> list[str]:
+        kinds = ("windows", "dead") if self.settings.get("stateless") else ("windows", "late", "dead")
+        return [*(self.prefix + one for one in kinds), f"{self.name}.journal-0"]
+
+    @property
+    def windows(self) -> str:
+        return f"{self.prefix}windows"
+
+    def assert_exact(self, sent: list[dict[str, Any]]) -> None:
+        """Every window of what was sent, once; nothing late, nothing dead; no transaction is left open."""
+        with reading(self.servers) as log:
+            if self.settings.get("stateless"):
+                bids.assert_passed_on(log, self.windows, sent)
+            else:
+                bids.assert_windows(log, self.windows, sent)
+                assert len(log.read(self.prefix + "late")) == 0
+            assert len(log.read(self.prefix + "dead")) == 0
+        assert_nothing_open(self.servers, self.topics())
 
 
 def plain(text: bytes) -> bytes:
@@ -79,13 +111,13 @@ def plain(text: bytes) -> bytes:
 
 
 def answer_on_kafka(place: KafkaPlace, report: dict[str, Any]) -> Answer:
-    with wl.Log(place.uri, read_only=True) as log:
+    with reading(place.servers) as log:
         return read_answer(log, report, place.prefix, plain)
 
 
 def assert_nothing_open(servers: str, topics: Iterable[str]) -> None:
     """No transaction is left open: what is stable reaches as far as what was written. Markers may take a moment."""
-    with wl.Log(f"kafka://{servers}", read_only=True) as log:
+    with reading(servers) as log:
 
         def closed(topic: str, number: int) -> bool:
             stable, written = (log._core.end_offset(topic, number, committed=only) for only in (True, False))
@@ -100,8 +132,8 @@ def assert_nothing_open(servers: str, topics: Iterable[str]) -> None:
 class Watcher:
     """A reader of committed records beside the job, in a thread: nothing that it saw may change or be gone."""
 
-    def __init__(self, uri: str, topics: Iterable[str]) -> None:
-        self._uri = uri
+    def __init__(self, servers: str, topics: Iterable[str]) -> None:
+        self._servers = servers
         self._topics = list(topics)
         self._seen: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
         self._positions: dict[tuple[str, int], int] = {}
@@ -115,7 +147,7 @@ class Watcher:
         while True:
             last = self._stop.is_set()  # looks once more after the job has ended
             try:
-                log = log or wl.Log(self._uri, read_only=True)
+                log = log or reading(self._servers)
                 for topic in self._topics:
                     self._look(log, topic)
             except (wl.UnavailableError, wl.NotFoundError):
@@ -154,7 +186,7 @@ class Watcher:
         assert not self._thread.is_alive(), "the reader hangs"
         if self._error is not None:
             raise self._error
-        with wl.Log(self._uri, read_only=True) as log:
+        with reading(self._servers) as log:
             for (topic, number), seen in self._seen.items():
                 now = [
                     record
@@ -180,7 +212,7 @@ def _records(chunk: Any) -> Iterator[tuple[Any, ...]]:
 @contextmanager
 def watched(place: KafkaPlace) -> Iterator[Watcher]:
     """A reader beside the block, which is compared at the end."""
-    watcher = Watcher(place.uri, place.topics())
+    watcher = Watcher(place.servers, place.topics())
     try:
         yield watcher
     except BaseException:

@@ -13,7 +13,15 @@ import wrackline as wl
 from tests.python.crash.harness import Answer, assert_same, read_answer
 from tests.python.crash.job import build
 from tests.python.kafka.conftest import EVENTS, SETTINGS
-from tests.python.kafka.harness import KafkaPlace, answer_on_kafka, assert_nothing_open, own_name, plain, wait_for
+from tests.python.kafka.harness import (
+    KafkaPlace,
+    answer_on_kafka,
+    assert_nothing_open,
+    own_name,
+    plain,
+    reading,
+    wait_for,
+)
 from tests.python.kafka.oracle import assert_expected, expected
 
 Check = Callable[[KafkaPlace, dict[str, Any]], None]
@@ -23,7 +31,7 @@ def test_the_answer_is_that_of_the_local_log_and_of_polars(place: KafkaPlace, ch
     ended = place.finish()
     check(place, ended.said)
     wanted = expected(EVENTS)
-    with wl.Log(place.uri, read_only=True) as log:
+    with reading(place.servers) as log:
         assert_expected(log, place.prefix, wanted)
     for number, counts in wanted.counts.items():
         read = ended.said["ledger"][str(number)]["read"]
@@ -51,7 +59,7 @@ def test_one_string_is_changed(broker: str, events_topic: str, tmp_path: Path, w
                 for number, steps in result.ledger.partitions.items()
             }
         }
-        with job.log as log:
+        with reading(broker) if uri.startswith("kafka:") else job.log as log:
             assert_same(read_answer(log, report, prefix, plain), wanted)
 
 
@@ -89,13 +97,18 @@ def test_records_that_come_while_it_runs(broker: str, tmp_path: Path, wanted: An
     assert_nothing_open(broker, place.topics())
 
 
+def test_at_least_once_is_one_word(place: KafkaPlace, wanted: Answer) -> None:
+    ended = place.finish(guarantee="at_least_once")
+    assert_same(answer_on_kafka(place, ended.said), wanted)  # nothing failed, so nothing came twice
+
+
 def test_collect_leaves_nothing_on_the_broker(place: KafkaPlace) -> None:
     job = build(json.loads(place.text()))
     rows = job.dead_letters.collect(until="now", close=True)
     assert len(rows) == sum(expected(EVENTS).dead.values())
     late = job.late.collect(until="now", close=True)
     assert len(late) == sum(expected(EVENTS).late.values())
-    with wl.Log(place.uri, read_only=True) as log:
+    with reading(place.servers) as log:
         assert not [topic for topic in log.topics() if topic.name.startswith(place.prefix)]
     assert place.committed() == {}
 

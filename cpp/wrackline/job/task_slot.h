@@ -86,6 +86,12 @@ class Worker::TransactionSink final : public RowSink {
   bool open_ = false;
 };
 
+// For messages.
+inline constexpr const char* kStartOver = "fresh=True starts over";
+inline std::string where(const TopicPartition& partition) {
+  return "topic '" + partition.topic + "', partition " + std::to_string(partition.partition);
+}
+
 // The records of `polled` at offsets [begin, end).
 std::shared_ptr<Records> cut(const Records& records, int64_t begin, int64_t end);
 

@@ -1,5 +1,6 @@
 // The whole way of the records, on one screen: run() polls, take() gives to a task, advance_tasks() pushes through
-// its steps to the sink. How a commit goes is in commit.cc, how a start and every recovery go in recovery.cc.
+// its steps to the sink. How a commit goes is in commit.cc, how a start and every recovery go in recovery.cc,
+// and what happens when partitions come and go in rebalance.cc.
 #include "wrackline/job/worker.h"
 
 #include <algorithm>
@@ -182,6 +183,7 @@ Result<Progress> Worker::on_event(Event event) {
       WL_RETURN_IF_ERROR(
           client_->subscribe(group_, {plan_->source().topic.empty() ? plan_->journal_topic() : plan_->source().topic}));
       phase_ = Phase::kAssign;
+      running_since_us_ = env_.clock->steady_us();
       return Progress::kWorked;
     case Phase::kClaim:
       if (std::holds_alternative<event::OffsetsSent>(event)) client_->start_commit();

@@ -139,8 +139,8 @@ class Worker {
     kDone
   };
 
-  // One per phase, or per event of a phase (worker.cc; rebalance.cc; recovery.cc; commit.cc). Each does a bounded
-  // piece.
+  // One per phase, or per event of a phase (worker.cc; rebalance.cc; recovery.cc; replay.cc; commit.cc). Each does a
+  // bounded piece.
   Result<Progress> step_phase();
   Result<Progress> on_event(Event event);
 
@@ -172,34 +172,37 @@ class Worker {
   std::vector<TopicPartition> of_others() const;
   Status note_ends(int32_t partitions);
 
-  // recovery.cc: from nothing to the committed state, one path for a first start and every failure.
+  // recovery.cc: from nothing to tasks that are claimed, one path for a first start and every failure; and into
+  // running when they are what was committed.
+  Result<Progress> recover(const Status& cause);
+  Result<Progress> on_fenced(const Status& cause);
   Result<TopicInfo> input_topic() const;
   Status start();
   Status start_throw_away();
+  Status note_claims(const Offsets& committed);
+  Status check_state_is_here(const Offsets& committed, int32_t partitions);
+  bool starts_over(const TaskSlot& slot) const;
+  Result<int64_t> highest_claim_on_disk(const TaskSlot& slot) const;
   Status make_slots(const Offsets& offsets);
   Status go_on_from_row(TaskSlot& slot, const JournalRow& row);
   Result<bool> any_expired(const Offsets& offsets) const;
   Status claim();
+  Status enter_running();
+  Status begin_task(TaskSlot& slot);
+
+  // replay.cc: from a claimed task to what was committed.
   Status restore(TaskSlot& slot);
   Status restore_from_row(TaskSlot& slot);
   Status check_input(const TaskSlot& slot, int64_t first) const;
-  Status check_state_is_here(const Offsets& committed, int32_t partitions);
-  std::vector<std::string> reset_of(const TaskSlot& slot) const;
-  Status note_claims(const Offsets& committed);
-  bool starts_over(const TaskSlot& slot) const;
-  Result<int64_t> highest_claim_on_disk(const TaskSlot& slot) const;
   Status check_rows(int64_t read, uint64_t input_hash) const;
   Status accept_changed_job(const TaskSlot& slot, const CheckpointSeal* seal) const;
+  std::vector<std::string> reset_of(const TaskSlot& slot) const;
   Status on_journal(const event::Polled& polled);
   Status on_journal_end(TaskSlot& slot, int64_t next_offset);
   Result<Progress> read_journals();
   Result<Progress> replay();
   Status replay_boundary(TaskSlot& slot, bool& at_boundary);
   Status finish_replay(TaskSlot& slot);
-  Status enter_running();
-  Status begin_task(TaskSlot& slot);
-  Result<Progress> recover(const Status& cause);
-  Result<Progress> on_fenced(const Status& cause);
 
   // worker.cc: the way of the records.
   Result<Progress> run();

@@ -144,7 +144,6 @@ LATER: list[Callable[[], Any]] = [
     lambda: window(early="10s"),
     lambda: wl.quantile("speed", 0.9),
     lambda: readings().filter(pl.col("speed") > 0),
-    lambda: wl.Job("j", log="kafka://localhost:9092"),
 ]
 
 

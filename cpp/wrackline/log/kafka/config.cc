@@ -72,10 +72,11 @@ Status set(rd_kafka_conf_t* conf, const std::string& name, const std::string& va
   switch (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), why.data(), why.size())) {
     case RD_KAFKA_CONF_OK: return {};
     case RD_KAFKA_CONF_UNKNOWN: return Status::invalid("Kafka has no option '" + name + "'" + did_you_mean(name));
-    default:
-      return Status::invalid("Kafka option '" + name +
-                             "': " + (is_secret(name) ? "the value is refused" : std::string(why.data())));
+    default: break;
   }
+  const std::string reason = why.data();
+  const bool shows = is_secret(name) && reason.find(value) != std::string::npos;
+  return Status::invalid("Kafka option '" + name + "': " + (shows ? "the value is refused" : reason));
 }
 
 Result<int64_t> positive(const std::string& name, const std::string& text) {

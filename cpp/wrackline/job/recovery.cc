@@ -186,9 +186,9 @@ Status Worker::check_state_is_here(const Offsets& committed, int32_t partitions)
   if (state_is_here_) return {};
   std::string names;
   for (const std::string& owner : owners) names += (names.empty() ? "" : ", ") + owner;
-  return Status::invalid("job " + plan_->job() + ": the state of its partitions is not in the state directory (" +
-                         options_.state_dir + "): it is where " + names +
-                         " ran, and moves only within one. Run the job there, or with that state_dir; or " +
+  return Status::invalid("job " + plan_->job() + ": no checkpoint of its partitions is in the state directory (" +
+                         options_.state_dir + "): they were deleted, or are where " + names +
+                         " ran, and state does not move between directories. Run the job with that state_dir, or " +
                          kStartOver);
 }
 

@@ -69,7 +69,7 @@ class KafkaPlace(Place):
 
     def text(self, **changes: Any) -> str:
         own = {"prefix": self.prefix, "name": self.name, "topic": self.input}
-        return super().text(**{**own, "log": self.uri, **changes})
+        return super().text(**{**own, **self.settings, **changes})
 
     def topics(self) -> list[str]:
         return [*(self.prefix + one for one in OUTPUTS), f"{self.name}.journal-0"]

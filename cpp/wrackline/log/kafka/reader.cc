@@ -119,6 +119,7 @@ Event Reader::read(Reading& reading, int64_t max_records) {
         end = message.offset;
       } else if (message.err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (failure.ok()) failure = failed(reading, message);
+        if (failure.code() == Code::kRetriable) failure = Status();  // the library goes on by itself
       } else if (message.offset >= reading.position) {
         rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         const int64_t timestamp = rd_kafka_message_timestamp(&message, &type);

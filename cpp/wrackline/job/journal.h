@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "wrackline/job/formats.h"
@@ -9,8 +10,9 @@
 
 namespace wrackline {
 
-// The row of the last commit: the last one of the last claim, of those with commit_seq <= `committed` (if that is
-// known: without transactions there may be rows above). Nothing: there is none.
-Result<std::optional<JournalRow>> last_row(Log& log, const TopicPartition& journal, std::optional<int64_t> committed);
+// The row of the last commit: the last one of the last claim, of those that `counts` (null: all of them do). Nothing:
+// there is none.
+Result<std::optional<JournalRow>> last_row(Log& log, const TopicPartition& journal,
+                                           const std::function<bool(const JournalRow&)>& counts = nullptr);
 
 }  // namespace wrackline

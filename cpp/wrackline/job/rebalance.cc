@@ -138,10 +138,11 @@ Status Worker::stop_waiting() {
 }
 
 // In a recovery: somebody else has claimed a task since, and has perhaps removed what it needs of files and journal.
-bool Worker::taken_over() const {
+Result<bool> Worker::taken_over() const {
   if (phase_ != Phase::kRestore && phase_ != Phase::kReadJournal && phase_ != Phase::kReplay) return false;
   const Result<Offsets> offsets = env_.log->committed(group_);
-  if (!offsets.ok()) return false;
+  if (offsets.status().code() == Code::kCrashed) return offsets.status();
+  if (!offsets.ok()) return true;  // who knows: the next recovery will see
   return std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& slot) {
     if (slot->stage != TaskStage::kRecovering) return false;
     const auto found = offsets->find(slot->anchor);

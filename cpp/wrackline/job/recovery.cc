@@ -227,7 +227,7 @@ Status Worker::make_slots(const Offsets& offsets) {
     if (found != offsets.end() && !starts_over(*slot)) continue;
     std::optional<JournalRow> last;
     if (found == offsets.end()) {
-      WL_ASSIGN_OR_RETURN(last, last_row(*env_.log, slot->journal, std::nullopt));
+      WL_ASSIGN_OR_RETURN(last, last_commit(*slot));
       if (last && !options_.fresh) {
         WL_RETURN_IF_ERROR(go_on_from_row(*slot, *last));
         continue;
@@ -270,12 +270,27 @@ Status Worker::go_on_from_row(TaskSlot& slot, const JournalRow& row) {
   return {};
 }
 
+// At least once, the last row may be of a commit that never was: the checkpoint that it names is gone, because the next
+// owner went on from the one before.
+Result<std::optional<JournalRow>> Worker::last_commit(const TaskSlot& slot) const {
+  WL_ASSIGN_OR_RETURN(std::optional<JournalRow> last, last_row(*env_.log, slot.journal));
+  if (!last || last->metadata.checkpoint.empty() || options_.guarantee == Guarantee::kExactlyOnce) return last;
+  WL_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, env_.open_store(slot.partition));
+  WL_ASSIGN_OR_RETURN(const std::vector<std::string> files, store->list());
+  const auto is_here = [&](const JournalRow& row) {
+    const std::string& checkpoint = row.metadata.checkpoint;
+    return checkpoint.empty() || std::find(files.begin(), files.end(), checkpoint) != files.end();
+  };
+  WL_ASSIGN_OR_RETURN(std::optional<JournalRow> here, last_row(*env_.log, slot.journal, is_here));
+  return here ? here : last;
+}
+
 // Tasks that have a journal, but no offset in `offsets`.
 Result<bool> Worker::any_expired(const Offsets& offsets) const {
   if (options_.fresh) return false;
   for (const auto& slot : tasks_) {
     if (slot->stage != TaskStage::kRecovering || offsets.contains(slot->anchor)) continue;
-    WL_ASSIGN_OR_RETURN(const std::optional<JournalRow> last, last_row(*env_.log, slot->journal, std::nullopt));
+    WL_ASSIGN_OR_RETURN(const std::optional<JournalRow> last, last_row(*env_.log, slot->journal));
     if (last) return true;
   }
   return false;

@@ -330,10 +330,12 @@ Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) 
     last[anchor.partition] = metadata.commit_seq;
   }
   for (int32_t partition = 0; partition < info.partitions; ++partition) {
-    const auto known = last.find(partition);
-    WL_ASSIGN_OR_RETURN(
-        std::optional<JournalRow> row,
-        last_row(log, {topic, partition}, known == last.end() ? std::nullopt : std::optional(known->second)));
+    // Without transactions there may be rows of commits that never were.
+    const auto counts = [&](const JournalRow& row) {
+      const auto known = last.find(partition);
+      return known == last.end() || row.commit_seq <= known->second;
+    };
+    WL_ASSIGN_OR_RETURN(std::optional<JournalRow> row, last_row(log, {topic, partition}, counts));
     if (row) ledgers[partition] = std::move(row->ledger);
   }
   if (ledgers.empty()) return Status::not_found("job " + job + " has not committed anything on " + log.uri());

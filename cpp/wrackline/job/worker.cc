@@ -28,8 +28,10 @@ Result<Progress> Worker::step() {
   const Status status = progress.status();
   if (env_.tap == nullptr && status.code() == Code::kFenced) return on_fenced(status);
   const bool mendable = env_.tap == nullptr && (status.code() == Code::kAbort || status.code() == Code::kRetriable);
-  if (mendable || (status.code() != Code::kCrashed && taken_over())) return recover(status);
-  return status;
+  if (mendable) return recover(status);
+  if (status.code() == Code::kCrashed) return status;
+  WL_ASSIGN_OR_RETURN(const bool moved, taken_over());
+  return moved ? recover(status) : status;
 }
 
 Result<Progress> Worker::step_phase() {

@@ -161,7 +161,7 @@ class Worker {
   void fence_next();
   void forget(TaskSlot& slot);
   Status stop_waiting();
-  bool taken_over() const;
+  Result<bool> taken_over() const;
 
   // others.cc: until_now, of a topic that several members share.
   bool group_finished() const;
@@ -185,6 +185,7 @@ class Worker {
   Result<int64_t> highest_claim_on_disk(const TaskSlot& slot) const;
   Status make_slots(const Offsets& offsets);
   Status go_on_from_row(TaskSlot& slot, const JournalRow& row);
+  Result<std::optional<JournalRow>> last_commit(const TaskSlot& slot) const;
   Result<bool> any_expired(const Offsets& offsets) const;
   Status claim();
   Status enter_running();

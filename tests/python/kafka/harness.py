@@ -106,6 +106,46 @@ class BidPlace(KafkaPlace):
         assert_nothing_open(self.servers, self.topics())
 
 
+class Feed:
+    """The input of a place: a topic of its own, made here, and what was sent to it."""
+
+    def __init__(self, place: BidPlace, *, bidders: int = 40, every_ms: int = 20, partitions: int = 4) -> None:
+        self.place = place
+        self.sent: list[dict[str, Any]] = []
+        self._how = {"bidders": bidders, "every_ms": every_ms}
+        self._partitions = partitions
+        place.input = own_name() + "bids"
+        with wl.Log(place.uri) as log:
+            log.create(place.input, partitions=partitions)
+
+    def more(self, count: int = 1_000) -> None:
+        made = bids.make_bids(count, first=len(self.sent), **self._how)
+        with wl.Log(self.place.uri) as log:
+            bids.append(log, self.place.input, made, self._partitions)
+        self.sent += made
+
+    def wait(self, *processes: subprocess.Popen[str], seconds: float = SECONDS) -> None:
+        """Until all of it is committed; none of the processes may end before."""
+
+        def through() -> bool:
+            for process in processes:
+                if process.poll() is not None:
+                    out, err = process.communicate()
+                    raise AssertionError(f"ended with {process.returncode} too soon: {out[-500:]}{err[-3000:]}")
+            return sum(self.place.committed().values()) == len(self.sent)
+
+        wait_for(f"{len(self.sent)} records are committed", through, seconds)
+
+    def send_and_wait(self, *processes: subprocess.Popen[str], count: int = 1_000, seconds: float = SECONDS) -> None:
+        self.more(count)
+        self.wait(*processes, seconds=seconds)
+
+    def finish(self) -> None:
+        """Closes all windows, and looks whether the answer is exact."""
+        self.place.finish()
+        self.place.assert_exact(self.sent)
+
+
 def plain(text: bytes) -> bytes:
     return _OWN_NAMES.sub(b"", text)
 

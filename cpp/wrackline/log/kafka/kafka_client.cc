@@ -1,6 +1,7 @@
 #include "wrackline/log/kafka/kafka_client.h"
 
 #include <deque>
+#include <set>
 #include <utility>
 
 #include "wrackline/core/logging.h"
@@ -126,6 +127,7 @@ class KafkaClient final : public LogClient {
   }
   Status append(const TopicPartition& partition, const Records& records) override {
     WL_RETURN_IF_ERROR(in_transaction());
+    written_.insert(partition.topic);
     return noted(producer_->append(partition, records));
   }
   void start_send_offsets(const std::string& group, const Offsets& offsets) override {
@@ -223,7 +225,7 @@ class KafkaClient final : public LogClient {
   Event of(Producer::Answer& answer) {
     if (!answer.status.ok()) {
       state_ = State::kNotYet;
-      return event::Failed{noted(std::move(answer.status))};
+      return event::Failed{naming_topic(noted(std::move(answer.status)))};
     }
     switch (answer.call) {
       case Producer::Call::kInit: state_ = State::kReady; return event::Initialised{};
@@ -317,6 +319,15 @@ class KafkaClient final : public LogClient {
     if (status.code() == Code::kFenced) fenced_ = status;
     return status;
   }
+  // A transaction that fails over one of its topics does not say over which.
+  Status naming_topic(Status status) {
+    if (status.code() != Code::kNotFound && status.code() != Code::kUnavailable) return status;
+    for (const std::string& topic : written_) {
+      if (const Status look = admin_->topic(topic).status(); look.code() == status.code())
+        return status.with_context(look.message());
+    }
+    return status;
+  }
   void end(bool commit) {
     if (Status status = in_transaction(); !status.ok()) return tell(event::Failed{std::move(status)});
     state_ = State::kEnding;
@@ -335,7 +346,8 @@ class KafkaClient final : public LogClient {
   std::unique_ptr<Reader> uncommitted_;
   std::unique_ptr<Producer> producer_;
   std::unique_ptr<Producer> fencing_;
-  Offsets plain_;  // at least once: to be committed behind the records
+  std::set<std::string> written_;  // topics
+  Offsets plain_;                  // at least once: to be committed behind the records
   PlainOffsets offsets_;
   Asked asked_;
   State state_ = State::kNotYet;

@@ -53,7 +53,9 @@ Event Member::poll() {
     if (message != nullptr) {
       // Records are of the instant before an assigned partition was paused: Reader has them.
       const rd_kafka_resp_err_t error = message->err;
-      const Status status = status_of(error, "group '" + group_ + "'", rd_kafka_message_errstr(message));
+      std::string what = "group '" + group_ + "'";
+      if (message->rkt != nullptr) what += ", topic '" + std::string(rd_kafka_topic_name(message->rkt)) + "'";
+      const Status status = status_of(error, what, rd_kafka_message_errstr(message));
       rd_kafka_message_destroy(message);
       // What passes by itself is the library's to repeat; it is logged.
       if (!status.ok() && status.code() != Code::kRetriable && error != RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED)

@@ -14,6 +14,7 @@
 
 #include <unistd.h>
 
+#include "wrackline/core/logging.h"
 #include "wrackline/job/run.h"
 
 namespace wrackline::bench {
@@ -30,6 +31,13 @@ T must(Result<T> result) {
   return std::move(result).value();
 }
 
+// Warnings of the core, on stderr.
+inline void show_log_lines() {
+  set_log_hook([](LogLevel level, std::string_view line) {
+    if (level >= LogLevel::kWarning) std::fprintf(stderr, "  %.*s\n", static_cast<int>(line.size()), line.data());
+  });
+}
+
 struct BidShape {
   int64_t bids = 0;
   int64_t bidders = 1000;
@@ -38,7 +46,7 @@ struct BidShape {
 };
 
 inline std::string bidder_name(uint64_t number) {
-  char text[24];
+  char text[32];
   std::snprintf(text, sizeof text, "bidder%010llu", static_cast<unsigned long long>(number));  // 16 characters
   return text;
 }

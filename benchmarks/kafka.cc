@@ -5,6 +5,8 @@
 //                                           the job against the loops; with `rows` the loop produces as many as the job
 //   bench_kafka workers NAME TOPIC BIDS PAIRS
 //                                           two workers against one
+//   bench_kafka job TOPIC BIDS exactly|least RUNS
+//                                           the job alone, for a profiler
 //   bench_kafka dump TOPIC FILE             the values of a topic, read_committed, one a line
 //
 // The broker is the one of WRACKLINE_TEST_BROKER. A rate counts from the first record to the last, and for a job to
@@ -17,8 +19,6 @@
 #include "pairs.h"
 #include "raw_kafka.h"
 #include <sys/resource.h>
-
-#include "wrackline/core/logging.h"
 
 namespace {
 
@@ -67,12 +67,10 @@ class Meter {
   int64_t records_ = 0;
 };
 
-std::shared_ptr<Log> open() { return bench::must(open_log(bench::broker_uri(), std::make_shared<SystemClock>())); }
-
 int load(const std::string& topic, int64_t bidders, int64_t bids) {
   constexpr int64_t kBatch = 40'000;
   const bench::BidShape shape{.bids = bids, .bidders = bidders};
-  const std::shared_ptr<Log> log = open();
+  const std::shared_ptr<Log> log = bench::open_broker();
   bench::must(log->create_topic(topic, kPartitions));
   std::mt19937_64 random(1);
   for (int64_t i = 0; i < bids; i += kBatch) {
@@ -87,7 +85,7 @@ int load(const std::string& topic, int64_t bidders, int64_t bids) {
 }
 
 int dump(const std::string& topic, const char* file) {
-  const std::shared_ptr<Log> log = open();
+  const std::shared_ptr<Log> log = bench::open_broker();
   bench::RawReader reader(*bench::broker_config(), topic, bench::must(log->topic(topic)).partitions);
   std::FILE* out = std::fopen(file, "w");
   if (out == nullptr) return 1;
@@ -109,7 +107,7 @@ struct Job {
 
   Rate run(const std::string& name, Guarantee guarantee, int64_t workers = 1) {
     const bench::Folder folder;
-    const std::shared_ptr<Log> log = open();
+    const std::shared_ptr<Log> log = bench::open_broker();
     const std::string job = name + "-" + std::to_string(number++);
     Meter meter;
     const auto run = bench::must(Run::open(bench::bid_plan(job, kWindow, topic),
@@ -219,7 +217,7 @@ int rates(const std::string& name, const std::string& topic, int64_t bids, int p
     loop.output = topic + "-raw";
     loop.rows = &*rows;
     loop.rows_per_bid = static_cast<double>(job.rows_out) / static_cast<double>(bids);
-    bench::must(open()->create_topic(loop.output, kPartitions));
+    bench::must(bench::open_broker()->create_topic(loop.output, kPartitions));
     std::fprintf(stderr, "  %.3f rows a record, %.0f bytes each\n", loop.rows_per_bid, rows->mean_bytes());
   }
   loop.run(0);
@@ -265,18 +263,25 @@ int two_workers(const std::string& name, const std::string& topic, int64_t bids,
   return 0;
 }
 
+int profile(const std::string& topic, int64_t bids, bool exactly, int runs) {
+  Job job{.topic = topic, .bids = bids};
+  const std::string name = topic + "-alone-" + std::to_string(getpid());
+  for (int i = 0; i < runs; ++i) say("job", job.run(name, exactly ? Guarantee::kExactlyOnce : Guarantee::kAtLeastOnce));
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  set_log_hook([](LogLevel level, std::string_view line) {
-    if (level >= LogLevel::kWarning) std::fprintf(stderr, "  %.*s\n", static_cast<int>(line.size()), line.data());
-  });
+  bench::show_log_lines();
   const std::string what = argc > 1 ? argv[1] : "";
   const auto number = [&](int i) { return std::atoll(argv[i]); };
   if (what == "load" && argc == 5) return load(argv[2], number(3), number(4));
   if (what == "dump" && argc == 4) return dump(argv[2], argv[3]);
   if (what == "rates" && argc >= 6)
     return rates(argv[2], argv[3], number(4), static_cast<int>(number(5)), argc > 6 && std::string(argv[6]) == "rows");
+  if (what == "job" && argc == 6)
+    return profile(argv[2], number(3), std::string(argv[4]) == "exactly", static_cast<int>(number(5)));
   if (what == "workers" && argc == 6) return two_workers(argv[2], argv[3], number(4), static_cast<int>(number(5)));
   std::fprintf(stderr, "see the head of benchmarks/kafka.cc\n");
   return 2;

@@ -1,6 +1,6 @@
 """Jobs on a Kafka broker: rates against plain loops over the same client, latency, restarts.
 
-    python benchmarks/kafka.py [PAIRS] [--bids N] [--only rates|latency|restart ...]
+    python benchmarks/kafka.py [PAIRS] [--bids N] [--only rates latency restart]
 
 Starts a broker of its own (Java as in production) on this machine, so that broker and job share its cores. A rate
 counts only if the rows that the job put out equal a Polars group-by of the bids as they lie in the topic.
@@ -20,12 +20,15 @@ import polars as pl
 
 from wrackline.testing.broker import Broker
 
-BUILD = Path(__file__).parent.parent / "build" / "bench" / "benchmarks"
+HERE = Path(__file__).parent
+BUILD = HERE.parent / "build" / "bench" / "benchmarks"
 PROGRAM = str(BUILD / "bench_kafka")
+OPEN_LOOP = str(BUILD / "bench_open_loop")
 WINDOW_MS = 10_000
+SECONDS = 95  # of a load that does not wait: eight windows are measured
 
 
-class Wrong(RuntimeError):
+class WrongRowsError(RuntimeError):
     """A job's rows are not those of the group-by."""
 
 
@@ -54,7 +57,7 @@ def check(topic: str, wanted: pl.DataFrame, environment: dict[str, str]) -> None
     rows = values(topic, environment).select(wanted.columns)
     by = ["bidder", "window_start"]
     if not rows.sort(by).equals(wanted.sort(by)):
-        raise Wrong(f"the rows of {topic} are not those of a group-by: {rows.height} of {wanted.height}")
+        raise WrongRowsError(f"the rows of {topic} are not those of a group-by: {rows.height} of {wanted.height}")
 
 
 def rates(pairs: int, bids: int, environment: dict[str, str]) -> list[dict[str, object]]:
@@ -73,7 +76,22 @@ def rates(pairs: int, bids: int, environment: dict[str, str]) -> list[dict[str, 
     return found
 
 
-PARTS = {"rates": rates}
+def latency(pairs: int, bids: int, environment: dict[str, str]) -> list[dict[str, object]]:
+    found = []
+    for name, kind, per_second, bound in (
+        ("window end to row visible on Kafka, 20 K/s, p99", "kafka", 20_000, 200),
+        ("window end to row visible on the local log, 200 K/s, p99", "local", 200_000, 150),
+    ):
+        command = [OPEN_LOOP, "latency", name, kind, str(per_second), str(SECONDS), str(bound)]
+        found += lines_of(command, environment)
+    return found
+
+
+def restart(pairs: int, bids: int, environment: dict[str, str]) -> list[dict[str, object]]:
+    return lines_of([sys.executable, str(HERE / "kafka_restart.py")], environment)
+
+
+PARTS = {"rates": rates, "latency": latency, "restart": restart}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,8 +27,24 @@ inline std::string broker_address() {
 }
 inline std::string broker_uri() { return "kafka://" + broker_address(); }
 
+// Options of librdkafka to try, for jobs and plain loops alike:
+// BENCH_KAFKA_OPTIONS="linger.ms=20,compression.type=none".
+inline LogSettings broker_settings() {
+  LogSettings settings;
+  const char* given = std::getenv("BENCH_KAFKA_OPTIONS");
+  std::stringstream text(given == nullptr ? "" : given);
+  for (std::string option; std::getline(text, option, ',');) {
+    const size_t equals = option.find('=');
+    settings[option.substr(0, equals)] = equals == std::string::npos ? "" : option.substr(equals + 1);
+  }
+  return settings;
+}
+
+inline std::shared_ptr<Log> open_broker() {
+  return must(open_log(broker_uri(), std::make_shared<SystemClock>(), broker_settings()));
+}
 inline std::shared_ptr<const kafka::Config> broker_config() {
-  return std::make_shared<const kafka::Config>(must(kafka::Config::make(broker_uri(), {})));
+  return std::make_shared<const kafka::Config>(must(kafka::Config::make(broker_uri(), broker_settings())));
 }
 
 // Reads all partitions of a topic from their start, through one queue.

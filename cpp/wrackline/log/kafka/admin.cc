@@ -15,7 +15,7 @@ namespace {
 constexpr int32_t kMaxPartitions = 10'000;
 constexpr Millis kBetweenAttempts = 50;
 // Under these nothing of an internal topic is lost until it is trimmed.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kInternalSettings = {
+constexpr std::array<std::pair<const char*, const char*>, 3> kInternalSettings = {
     {{"cleanup.policy", "delete"}, {"retention.ms", "-1"}, {"retention.bytes", "-1"}}};
 
 std::string where(const TopicPartition& partition) {
@@ -214,15 +214,14 @@ Status Admin::create_topic(const std::string& name, int32_t partitions, TopicUse
       rd_kafka_NewTopic_new(name.c_str(), partitions, -1, why.data(), why.size()));
   if (spec == nullptr) return Status::invalid("topic '" + name + "': " + why.data());
   if (use == TopicUse::kInternal) {
-    for (const auto& [setting, value] : kInternalSettings)
-      rd_kafka_NewTopic_set_config(spec.get(), setting.data(), value.data());
+    for (const auto& [setting, value] : kInternalSettings) rd_kafka_NewTopic_set_config(spec.get(), setting, value);
   }
   const std::string what = "creating topic '" + name + "'";
   const Options how = options(RD_KAFKA_ADMIN_OP_CREATETOPICS);
   rd_kafka_AdminOptions_set_operation_timeout(how.get(), static_cast<int>(config_->connect_timeout()), why.data(),
                                               why.size());
   rd_kafka_NewTopic_t* raw = spec.get();
-  const Status created = ask(
+  Status created = ask(
       what, [&](rd_kafka_queue_t* queue) { rd_kafka_CreateTopics(handle_.get(), &raw, 1, how.get(), queue); },
       [&](rd_kafka_event_t* event) {
         size_t count = 0;
@@ -255,7 +254,7 @@ Status Admin::check_internal(const std::string& name) const {
   rd_kafka_ConfigResource_t* raw = resource.get();
   const std::string what = "settings of topic '" + name + "'";
   const Options how = options(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-  const Status checked = ask(
+  Status checked = ask(
       what, [&](rd_kafka_queue_t* queue) { rd_kafka_DescribeConfigs(handle_.get(), &raw, 1, how.get(), queue); },
       [&](rd_kafka_event_t* event) -> Status {
         size_t count = 0;
@@ -268,10 +267,11 @@ Status Admin::check_internal(const std::string& name) const {
           const std::string_view setting = rd_kafka_ConfigEntry_name(entries[i]);
           const char* value = rd_kafka_ConfigEntry_value(entries[i]);
           const auto wanted = std::find_if(kInternalSettings.begin(), kInternalSettings.end(),
-                                           [&](const auto& one) { return one.first == setting; });
-          if (wanted == kInternalSettings.end() || value == nullptr || value == wanted->second) continue;
+                                           [&](const auto& one) { return setting == one.first; });
+          if (wanted == kInternalSettings.end() || value == nullptr || std::string_view(value) == wanted->second)
+            continue;
           return Status::invalid("topic '" + name + "' is the job's own and must lose nothing, but has " +
-                                 std::string(setting) + "=" + value + "; set it to " + std::string(wanted->second));
+                                 std::string(setting) + "=" + value + "; set it to " + wanted->second);
         }
         return {};
       });

@@ -116,8 +116,8 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
   Config config;
   std::string_view servers = uri;
   if (servers.starts_with(kScheme)) servers.remove_prefix(kScheme.size());
-  while (servers.starts_with("/")) servers.remove_prefix(1);
-  while (servers.ends_with("/")) servers.remove_suffix(1);
+  while (servers.starts_with('/')) servers.remove_prefix(1);
+  while (servers.ends_with('/')) servers.remove_suffix(1);
   if (servers.empty() || servers.find_first_of(" /@?") != std::string_view::npos) {
     return Status::invalid("log '" + (servers.find('@') == std::string_view::npos ? uri : std::string("kafka://...")) +
                            "': expected kafka://HOST:PORT or kafka://HOST:PORT,HOST:PORT; options such as user and "
@@ -209,7 +209,8 @@ Result<Handle> Config::open(Role role, const std::vector<ConfOption>& own, Conne
   const rd_kafka_type_t type = role == Role::kReader || role == Role::kMember ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
   rd_kafka_t* handle = rd_kafka_new(type, conf.get(), why.data(), why.size());
   if (handle == nullptr) return Status::invalid("Kafka: " + std::string(why.data()));
-  static_cast<void>(conf.release());  // the handle has it now
+  rd_kafka_conf_t* const taken = conf.release();  // the handle has it now
+  static_cast<void>(taken);
   return Handle(handle);
 }
 

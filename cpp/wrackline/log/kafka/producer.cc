@@ -179,12 +179,12 @@ struct Producer::Shared {
 
   // The same call until its deadline, while it says that it may be repeated.
   template <typename F>
-  Status repeat(Call call_, F attempt) {
+  Status repeat(Call which, F attempt) {
     const int64_t deadline = clock->steady_us() + transaction_timeout * 1000;
     for (;;) {
       const int64_t left_ms = std::max<int64_t>(1, (deadline - clock->steady_us()) / 1000);
       const Error error(attempt(static_cast<int>(left_ms)));
-      const Status status = status_of(error.get(), name_of(call_));
+      Status status = status_of(error.get(), name_of(which));
       if (status.code() != Code::kRetriable) return status;
       if (clock->steady_us() >= deadline) {
         return Status::abort(status.message() + ", for " + std::to_string(transaction_timeout) +

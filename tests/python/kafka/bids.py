@@ -119,6 +119,8 @@ def build(settings: dict[str, Any]) -> wl.Job:
         time="dateTime",
         out_of_orderness=settings.get("out_of_orderness", "1s"),
         partitioned_by="bidder",
+        idle_after=settings.get("idle_after"),
+        idle_advance="close" if settings.get("idle_after") else "hold",
     )
     if settings.get("stateless"):
         bids.filter("price", ">=", 0).write(prefix + "windows")

@@ -21,6 +21,7 @@ from typing import Any
 import wrackline as wl
 from tests.python.crash.harness import Answer, Place, assert_balances, assert_same, read_answer
 from tests.python.kafka import bids
+from tests.python.kafka.wire import Wire
 
 PARTITIONS = 4
 OUTPUTS = ("tumbling", "hopping", "late", "duplicates", "dead")
@@ -106,6 +107,11 @@ class BidPlace(KafkaPlace):
         assert_nothing_open(self.servers, self.topics())
 
 
+def members(place: KafkaPlace) -> int:
+    with Wire(place.servers) as wire:
+        return len(wire.members(place.name))
+
+
 class Feed:
     """The input of a place: a topic of its own, made here, and what was sent to it."""
 
@@ -142,6 +148,8 @@ class Feed:
 
     def finish(self) -> None:
         """Closes all windows, and looks whether the answer is exact."""
+        # Members that are gone keep their partitions until their session ends.
+        wait_for("one member or none is left", lambda: members(self.place) <= 1)
         self.place.finish()
         self.place.assert_exact(self.sent)
 

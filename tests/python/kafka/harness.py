@@ -21,7 +21,7 @@ from typing import Any
 import wrackline as wl
 from tests.python.crash.harness import Answer, Place, assert_balances, assert_same, read_answer
 from tests.python.kafka import bids
-from tests.python.kafka.wire import Wire
+from tests.python.kafka.wire import COORDINATOR_NOT_READY, BrokerRefusedError, Wire
 
 PARTITIONS = 4
 OUTPUTS = ("tumbling", "hopping", "late", "duplicates", "dead")
@@ -108,8 +108,19 @@ class BidPlace(KafkaPlace):
 
 
 def members(place: KafkaPlace) -> int:
-    with Wire(place.servers) as wire:
-        return len(wire.members(place.name))
+    """Of the job's group."""
+
+    def known() -> tuple[int] | None:
+        with Wire(place.servers) as wire:
+            try:
+                return (len(wire.members(place.name)),)
+            except BrokerRefusedError as error:
+                if error.code not in COORDINATOR_NOT_READY:
+                    raise
+                return None
+
+    (count,) = wait_for("the group's coordinator", known)
+    return int(count)
 
 
 class Feed:

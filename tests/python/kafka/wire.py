@@ -36,8 +36,15 @@ class Operation(IntEnum):
     DESCRIBE = 8
 
 
+COORDINATOR_NOT_READY = (14, 15, 16)  # loading, not available, not this one
+
+
 class BrokerRefusedError(RuntimeError):
     """The broker answered with an error code."""
+
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(f"{what}: code {code}")
+        self.code = code
 
 
 class Wire:
@@ -167,4 +174,4 @@ def _array(items: Iterable[bytes]) -> bytes:
 
 def _check(code: int, what: str) -> None:
     if code != 0:
-        raise BrokerRefusedError(f"{what}: code {code}")
+        raise BrokerRefusedError(what, code)

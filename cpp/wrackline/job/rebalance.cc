@@ -55,6 +55,7 @@ Status Worker::on_lost(const event::Lost& lost) {
     if (slot->lost) forget(*slot);
     return slot->lost;
   });
+  if (!stop_requested_) ending_ = false;  // what was lost is not through
   return rebalance_soon();
 }
 

@@ -11,6 +11,23 @@
 namespace wrackline {
 namespace {
 
+// Whose writes end when `through` says so.
+struct SlowStore final : Store {
+  explicit SlowStore(bool* through) : inner(make_memory_store()), through(through) {}
+  void start_write(const std::string& name, std::vector<Block> blocks) override {
+    inner->start_write(name, std::move(blocks));
+  }
+  std::optional<Status> poll_write() override { return *through ? inner->poll_write() : std::nullopt; }
+  Status read(const std::string& name, const std::vector<std::string>& keys,
+              const std::function<Status(std::string_view, std::string_view)>& f) override {
+    return inner->read(name, keys, f);
+  }
+  Result<std::vector<std::string>> list() override { return inner->list(); }
+  Status remove(const std::string& name) override { return inner->remove(name); }
+  std::unique_ptr<Store> inner;
+  bool* through;
+};
+
 struct RebalanceTest : testing::Test {
   static constexpr Millis kLong = kMaxDuration / 1000;
 
@@ -246,6 +263,29 @@ TEST_F(RebalanceTest, LostPartitionsAreDropped) {
   ASSERT_TRUE(until(*w, [&] { return records_in() == 31; }));
 }
 
+TEST_F(RebalanceTest, RunUntilNowDoesNotEndWithWhatItHasLost) {
+  send(0, 3);  // no window closes: no transaction is open while the last checkpoint is written
+  bool through = false;
+  WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = "meters-a-0-0"};
+  env.open_store = [&](int32_t) -> Result<std::unique_ptr<Store>> {
+    return std::unique_ptr<Store>(std::make_unique<SlowStore>(&through));
+  };
+  Worker w(plan, {.checkpoint_interval = kLong, .until_now = true}, env);
+  ASSERT_TRUE(until(w, [&] { return w.stats().checkpoints > 0; }));
+  script->events.emplace_back(event::Lost{{p0, p1}});
+  for (int i = 0; i < 300; ++i) {
+    const Result<Progress> progress = w.step();
+    ASSERT_TRUE(progress.ok());
+    ASSERT_NE(*progress, Progress::kDone);
+    clock->advance(1);
+  }
+  EXPECT_EQ(w.stats().recoveries, 0);
+  through = true;
+  script->events.emplace_back(event::Assigned{{p0, p1}});
+  EXPECT_TRUE(run_to_end(w, *clock).ok());
+  EXPECT_EQ(records_in(), 3);
+}
+
 TEST_F(RebalanceTest, WorkerWithoutPartitionsIdlesAndEndsWhenAsked) {
   script->assign_all = false;
   const auto w = worker("a");
@@ -369,21 +409,6 @@ TEST_F(RebalanceTest, EndOfAPartitionThatLagsIsNotTakenForTheEndOfItsRecords) {
 }
 
 TEST_F(RebalanceTest, LogIsHeardWhileTheLastCheckpointIsWritten) {
-  struct SlowStore final : Store {
-    explicit SlowStore(bool* through) : inner(make_memory_store()), through(through) {}
-    void start_write(const std::string& name, std::vector<Block> blocks) override {
-      inner->start_write(name, std::move(blocks));
-    }
-    std::optional<Status> poll_write() override { return *through ? inner->poll_write() : std::nullopt; }
-    Status read(const std::string& name, const std::vector<std::string>& keys,
-                const std::function<Status(std::string_view, std::string_view)>& f) override {
-      return inner->read(name, keys, f);
-    }
-    Result<std::vector<std::string>> list() override { return inner->list(); }
-    Status remove(const std::string& name) override { return inner->remove(name); }
-    std::unique_ptr<Store> inner;
-    bool* through;
-  };
   bool through = false;
   send(0, 10);
   WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = "meters-a-0-0"};

@@ -33,6 +33,7 @@ bool Worker::has_new() const {
 
 // Step 0: no more records; pending late panes come out.
 Result<Progress> Worker::drain() {
+  if (!drained_ && cut_due()) return begin_cut();
   if (busy()) return advance_and_append();
   if (!drained_) {
     drained_ = true;
@@ -49,13 +50,35 @@ Result<Progress> Worker::drain() {
   return Progress::kWorked;
 }
 
+// The log aborts a transaction that is open for too long: a firing that takes as long would come out never, again and
+// again. So it is cut by a commit whose row says where it began and how many of its rows are out.
+bool Worker::cut_due() const {
+  if (env_.tap != nullptr || options_.guarantee != Guarantee::kExactlyOnce || plan_->stateless()) return false;
+  const std::optional<int64_t> since = sink_->since_us();
+  if (!since || env_.clock->steady_us() - *since < options_.transaction_timeout * 1000 / 4) return false;
+  const auto firing = [](const auto& slot) { return slot->task->firing(); };
+  return std::any_of(tasks_.begin(), tasks_.end(), firing) &&
+         std::all_of(tasks_.begin(), tasks_.end(),
+                     [&](const auto& slot) { return !firing(slot) || slot->task->may_be_cut(); });
+}
+
+Result<Progress> Worker::begin_cut() {
+  cutting_ = true;
+  cut_from_ = phase_;
+  pause_inputs(true);
+  WL_RETURN_IF_ERROR(seal());
+  phase_ = Phase::kWaitCheckpoint;
+  return Progress::kWorked;
+}
+
 // Step 1: offsets, watermarks, ledger and decisions are frozen together.
 Status Worker::seal() {
   const int64_t now = env_.clock->steady_us();
-  const bool freeze_now = env_.tap == nullptr &&
+  const bool freeze_now = env_.tap == nullptr && !cutting_ &&
                           (ending_ || resetting_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
   for (auto& slot : tasks_) {
-    slot->sealed = slot->task->seal();
+    slot->sealed = cutting_ && slot->task->firing() ? slot->task->seal_cut() : slot->task->seal();
+    if (cutting_ && !slot->sealed.cut) slot->sealed.cut.emplace();
     if (env_.tap != nullptr) continue;
     slot->sealed.job_hash = plan_->hash();
     slot->sealed.commit_seq = slot->committed.commit_seq + 1;
@@ -114,8 +137,8 @@ Status Worker::poll_checkpoints() {
 
 // Steps 2 and 3. The last commit of a run waits for its checkpoints, so that it can name them.
 Result<Progress> Worker::prepare_commit() {
-  WL_RETURN_IF_ERROR(poll_checkpoints());
-  if (ending_ || resetting_) {
+  if (!cutting_) WL_RETURN_IF_ERROR(poll_checkpoints());
+  if ((ending_ || resetting_) && !cutting_) {
     for (auto& slot : tasks_) {
       if (slot->checkpointer && slot->checkpointer->writing()) return poll_paused();
       if (resetting_ && slot->frozen && slot->checkpointer->durable().empty()) {
@@ -127,9 +150,10 @@ Result<Progress> Worker::prepare_commit() {
   offsets_.clear();
   for (auto& slot : tasks_) {
     if (env_.tap != nullptr) break;
-    slot->naming = slot->checkpointer && !slot->checkpointer->durable().empty();
+    const bool firing = cutting_ && slot->task->firing();
+    slot->naming = !cutting_ && slot->checkpointer && !slot->checkpointer->durable().empty();
     // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice.
-    slot->in_commit = slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset ||
+    slot->in_commit = firing || slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset ||
                       !slot->sealed.decisions.empty() || tells_end(*slot);
     if (!slot->in_commit) continue;
     CommitMetadata& metadata = slot->sealed_metadata = slot->committed;
@@ -137,12 +161,13 @@ Result<Progress> Worker::prepare_commit() {
     metadata.commit_seq = slot->sealed.commit_seq;
     metadata.watermark = slot->sealed.watermark;
     metadata.ledger_hash = hash_of(slot->sealed.ledger);
-    metadata.read_to = slot->task->offset();
+    metadata.read_to = firing ? slot->sealed.offset : slot->task->offset();
     if (slot->naming) {
       metadata.checkpoint = slot->checkpointer->durable();
       metadata.journal_offset = slot->journal_at_freeze;
     }
-    metadata.rows_hash = slot->task->rows_hash() - (slot->naming ? slot->hash_at_freeze : slot->hash_at_checkpoint);
+    const uint64_t rows_hash = firing ? slot->task->rows_hash_at_mark() : slot->task->rows_hash();
+    metadata.rows_hash = rows_hash - (slot->naming ? slot->hash_at_freeze : slot->hash_at_checkpoint);
 
     if (plan_->stateless() && !slot->task->on_probation()) {
       // This row alone is what a recovery needs: it lies here or behind.
@@ -214,6 +239,10 @@ Status Worker::on_committed() {
     failures_ = 0;
   }
   last_commit_us_ = env_.clock->steady_us();
+  if (cutting_) {
+    on_cut();
+    return {};
+  }
   say_late(last_commit_us_);
   rows_since_commit_ = 0;
   for (auto& slot : tasks_) slot->rows_since_commit = 0;
@@ -231,6 +260,19 @@ Status Worker::on_committed() {
   phase_ = Phase::kRunning;
   pause_inputs(false);
   return has_rebalance() ? rebalance() : Status();
+}
+
+// The firings go on. What they were set off by is not committed yet, and nothing but they may be done before it is.
+void Worker::on_cut() {
+  cutting_ = false;
+  ++stats_.cuts;
+  rows_since_commit_ = 0;
+  for (auto& slot : tasks_) {
+    slot->rows_since_commit = slot->task->firing() ? slot->task->records_since_mark() : 0;
+    rows_since_commit_ += slot->rows_since_commit;
+  }
+  phase_ = cut_from_;
+  pause_inputs(false);
 }
 
 // Of a task without state: older rows are no longer needed, nor a checkpoint that there was before.

@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint8_t kMetadataVersion = 2;
 constexpr uint8_t kRowVersion = 2;
+constexpr uint8_t kCutRowVersion = 3;
 
 // version | length-free body | hash64 of all before it
 Bytes seal(ByteWriter writer) {
@@ -31,6 +32,44 @@ Result<Unsealed> unseal(std::string_view bytes, std::string_view what, uint8_t n
                               ", this wrackline reads version " + std::to_string(newest) + ": use a newer one");
   }
   return Unsealed{static_cast<uint8_t>(body[0]), body.substr(1)};
+}
+
+void write_decision(ByteWriter& writer, const Decision& decision) {
+  writer.put(decision.kind);
+  writer.put(decision.offset);
+  writer.put(decision.watermark);
+  writer.put(decision.clock);
+}
+
+Decision read_decision(ByteReader& reader) {
+  Decision decision;
+  decision.kind = reader.get<Decision::Kind>();
+  decision.offset = reader.get<int64_t>();
+  decision.watermark = reader.get<Millis>();
+  decision.clock = reader.get<Millis>();
+  return decision;
+}
+
+void write_cut(ByteWriter& writer, const Cut& cut) {
+  writer.put(cut.end);
+  writer.put(cut.trigger.has_value());
+  if (cut.trigger) write_decision(writer, *cut.trigger);
+  writer.put(static_cast<uint32_t>(cut.rows.size()));
+  for (const auto& [way, rows] : cut.rows) {
+    writer.put(way);
+    writer.put(rows);
+  }
+}
+
+Cut read_cut(ByteReader& reader) {
+  Cut cut;
+  cut.end = reader.get<int64_t>();
+  if (reader.get<bool>()) cut.trigger = read_decision(reader);
+  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
+    const auto way = reader.get<uint32_t>();
+    cut.rows[way] = reader.get<int64_t>();
+  }
+  return cut;
 }
 
 }  // namespace
@@ -110,7 +149,7 @@ uint64_t hash_of(const Ledger& ledger) {
 
 Bytes JournalRow::encode() const {
   ByteWriter writer;
-  writer.put(kRowVersion);
+  writer.put(cut ? kCutRowVersion : kRowVersion);
   writer.put(job_hash);
   writer.put(commit_seq);
   writer.put(offset);
@@ -120,21 +159,17 @@ Bytes JournalRow::encode() const {
   writer.put(input_hash);
   write_ledger(writer, ledger);
   writer.put(static_cast<uint32_t>(decisions.size()));
-  for (const Decision& decision : decisions) {
-    writer.put(decision.kind);
-    writer.put(decision.offset);
-    writer.put(decision.watermark);
-    writer.put(decision.clock);
-  }
+  for (const Decision& decision : decisions) write_decision(writer, decision);
   ByteWriter beside;
   metadata.write(beside);
   writer.put_string(beside.view());
   writer.put_string(time_state);
+  if (cut) write_cut(writer, *cut);
   return seal(std::move(writer));
 }
 
 Result<JournalRow> JournalRow::decode(std::string_view bytes) {
-  WL_ASSIGN_OR_RETURN(const Unsealed unsealed, unseal(bytes, "journal row", kRowVersion));
+  WL_ASSIGN_OR_RETURN(const Unsealed unsealed, unseal(bytes, "journal row", kCutRowVersion));
   ByteReader reader(unsealed.body);
   JournalRow row;
   row.job_hash = reader.get<uint64_t>();
@@ -145,14 +180,7 @@ Result<JournalRow> JournalRow::decode(std::string_view bytes) {
   row.refused = reader.get<int64_t>();
   row.input_hash = reader.get<uint64_t>();
   row.ledger = read_ledger(reader);
-  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) {
-    Decision decision;
-    decision.kind = reader.get<Decision::Kind>();
-    decision.offset = reader.get<int64_t>();
-    decision.watermark = reader.get<Millis>();
-    decision.clock = reader.get<Millis>();
-    row.decisions.push_back(decision);
-  }
+  for (auto n = reader.get<uint32_t>(); n > 0 && !reader.failed(); --n) row.decisions.push_back(read_decision(reader));
   if (unsealed.version == 1) {
     row.metadata.job_hash = row.job_hash;
     row.metadata.commit_seq = row.commit_seq;
@@ -161,6 +189,7 @@ Result<JournalRow> JournalRow::decode(std::string_view bytes) {
     row.metadata = CommitMetadata::read(beside, kMetadataVersion);
     WL_RETURN_IF_ERROR(beside.finish("journal row, metadata"));
     row.time_state = reader.get_string();
+    if (unsealed.version == kCutRowVersion) row.cut = read_cut(reader);
   }
   WL_RETURN_IF_ERROR(reader.finish("journal row"));
   return row;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -49,8 +51,17 @@ struct Decision {
   friend bool operator==(const Decision&, const Decision&) = default;
 };
 
+// Of a commit in the middle of a firing (docs/exactly_once.md, "Cut firings"): all else in its row is as of the instant
+// before what set the firing off.
+struct Cut {
+  int64_t end = 0;                   // of the input: where the task had read to
+  std::optional<Decision> trigger;   // none: the records from `offset` on
+  std::map<uint32_t, int64_t> rows;  // by way out (Task::way_out): rows that are committed already
+  friend bool operator==(const Cut&, const Cut&) = default;
+};
+
 // One per task and commit, in <job>.journal-<group>. The commit point itself is a decision: pending late
-// panes came out at `offset`.
+// panes came out at `offset`, unless it is a cut.
 struct JournalRow {
   uint64_t job_hash = 0;
   int64_t commit_seq = 0;
@@ -63,6 +74,7 @@ struct JournalRow {
   std::vector<Decision> decisions;  // since the commit before
   CommitMetadata metadata;          // what goes beside the offset; of rows of version 1 only job_hash and commit_seq
   std::string time_state;           // of a task without other state: all that a recovery needs; else empty
+  std::optional<Cut> cut;
   friend bool operator==(const JournalRow&, const JournalRow&) = default;
 
   Bytes encode() const;

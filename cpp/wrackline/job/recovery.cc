@@ -49,6 +49,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   stats_.rows_taken -= rows_since_commit_;  // they are taken again
   rows_since_commit_ = 0;
   ending_ = false;
+  cutting_ = false;
   inputs_paused_ = false;
   phase_ = Phase::kStart;
   return Progress::kWorked;
@@ -148,7 +149,9 @@ Status Worker::start() {
     sinks.emplace_back(std::move(spec));
   }
   sink_ = std::make_unique<TransactionSink>(*this, std::move(sinks));
-  WL_ASSIGN_OR_RETURN(client_, env_.log->client({.guarantee = options_.guarantee, .instance = env_.instance}));
+  WL_ASSIGN_OR_RETURN(client_, env_.log->client({.guarantee = options_.guarantee,
+                                                 .instance = env_.instance,
+                                                 .transaction_timeout = options_.transaction_timeout}));
   client_->start_init(env_.transactional_id);
   phase_ = Phase::kInit;
   return {};
@@ -363,6 +366,7 @@ Status Worker::begin_task(TaskSlot& slot) {
   if (env_.trace) task.set_trace(env_.trace);
   task.suppress_output(false);
   task.start(env_.clock->now());
+  if (const std::optional<Cut> cut = std::exchange(slot.cut, std::nullopt)) WL_RETURN_IF_ERROR(task.resume(*cut));
   slot.at_end = false;
   if (env_.rows) return {};
   if (options_.until_now) {

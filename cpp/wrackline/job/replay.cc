@@ -275,7 +275,7 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
   at_boundary = true;
   if (!slot.row_drained) {
     slot.row_drained = true;
-    slot.task->before_commit();
+    if (!row.cut) slot.task->before_commit();
     return {};
   }
   const bool last = slot.rows.size() == 1;
@@ -297,6 +297,7 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
   if (!same && last)
     log_line(LogLevel::kWarning,
              "job " + plan_->job() + ": the replay gave another answer, taken as replay=\"accept\" says");
+  if (last && same && slot.committed.job_hash == plan_->hash() && reset_of(slot).empty()) slot.cut = row.cut;
   slot.rows.erase(slot.rows.begin());
   slot.decisions_applied = 0;
   slot.row_drained = false;

@@ -11,7 +11,11 @@ namespace wrackline {
 namespace {
 
 constexpr size_t kPorts = 3;
+constexpr size_t kWaysOfNode = kPorts + 1;  // and its dead letters
 constexpr size_t index_of(Port port) { return static_cast<size_t>(port); }
+uint8_t unit_number(std::optional<TimeUnit> unit) {
+  return unit ? static_cast<uint8_t>(static_cast<uint8_t>(*unit) + 1) : uint8_t{0};
+}
 
 }  // namespace
 
@@ -53,6 +57,7 @@ Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink
       steps_(std::move(steps)),
       inboxes_(steps_.size()) {
   const size_t nodes = plan_->nodes().size();
+  ways_.resize(plan_->sinks().size() * nodes * kWaysOfNode);
   below_.assign(nodes, std::vector<std::vector<int>>(kPorts));
   sinks_of_ = below_;
   for (size_t i = 2; i < nodes; ++i) {
@@ -75,6 +80,7 @@ void Task::set_offset(int64_t offset) {
 
 Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset, Millis clock_now) {
   WL_CHECK(!busy());
+  mark();
   records->pad();
   Decoded decoded = decoder_.decode(records);
   read_.in += records->size();
@@ -114,6 +120,7 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
 
 Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
   WL_CHECK(!busy());
+  mark();
   read_.in += rows.length;
   offset_ = offset + rows.length;
   if (rows.schema == nullptr) {  // a tombstone
@@ -159,6 +166,7 @@ Status Task::check_idle(Millis clock_now, bool at_end) {
   const Millis before = time_.watermark();
   const std::optional<Millis> decided = time_.check_idle(clock_now, at_end);
   if (!decided) return {};
+  mark();
   decisions_.push_back({Decision::Kind::kIdle, offset_, *decided, clock_now});
   if (time_.apply_decision(*decided)) pass_move(before, time_.watermark());
   return std::exchange(emit_status_, Status());
@@ -166,6 +174,7 @@ Status Task::check_idle(Millis clock_now, bool at_end) {
 
 Status Task::end(Millis clock_now) {
   if (ended_) return {};
+  mark();
   if (const std::string why = time_.nothing_accepted(); on_probation_ && !why.empty())
     log_line(LogLevel::kWarning, why);
   on_probation_ = false;
@@ -182,6 +191,7 @@ Status Task::apply(const Decision& decision) {
   WL_CHECK(decision.offset == offset_ && !busy());
   switch (decision.kind) {
     case Decision::Kind::kIdle: {
+      mark();
       const Millis before = time_.watermark();
       if (time_.apply_decision(decision.watermark)) pass_move(before, time_.watermark());
       break;
@@ -192,6 +202,65 @@ Status Task::apply(const Decision& decision) {
     }
   }
   return std::exchange(emit_status_, Status());
+}
+
+void Task::mark() {
+  current_ = Plan::kSource;
+  if (firing()) return;
+  mark_.offset = offset_;
+  mark_.watermark = time_.last_watermark();
+  mark_.unit = time_.decided_unit();
+  mark_.refused = refused_;
+  mark_.rows_hash = rows_hash_;
+  mark_.decisions = decisions_.size();
+  mark_.cut_end = offset_;
+  mark_.on_probation = on_probation_;
+  mark_.counts = counts();
+  std::fill(ways_.begin(), ways_.end(), Way{});
+}
+
+bool Task::holding_back() const {
+  return std::any_of(ways_.begin(), ways_.end(), [](const Way& way) { return way.given < way.written; });
+}
+
+JournalRow Task::seal_cut() {
+  WL_CHECK(firing() && may_be_cut());
+  JournalRow row;
+  row.offset = mark_.offset;
+  row.watermark = mark_.watermark;
+  row.auto_unit = unit_number(mark_.unit);
+  row.refused = mark_.refused;
+  row.ledger = ledger_of(mark_.counts);
+  // The decision that set the firing off is one of the commit at its end.
+  const auto trigger = decisions_.begin() + static_cast<std::ptrdiff_t>(mark_.decisions);
+  row.cut.emplace();
+  row.cut->end = std::max(mark_.cut_end, offset_);
+  if (trigger != decisions_.end()) row.cut->trigger = *trigger;
+  row.decisions.assign(decisions_.begin(), trigger);
+  decisions_.erase(decisions_.begin(), trigger);
+  mark_.decisions = 0;
+  for (size_t i = 0; i < ways_.size(); ++i) {
+    if (ways_[i].written > 0) row.cut->rows[static_cast<uint32_t>(i)] = ways_[i].written;
+  }
+  return row;
+}
+
+Status Task::check_cut() const {
+  if (busy() || offset_ < mark_.cut_end || !holding_back()) return {};
+  return Status::fatal("rows of the firing that the last commit has cut do not come out again");
+}
+
+Status Task::resume(const Cut& cut) {
+  mark();
+  for (const auto& [way, rows] : cut.rows) {
+    if (way >= ways_.size()) return Status::corruption("journal row: a cut with a way out that the job does not have");
+    ways_[way].written = rows;
+  }
+  mark_.cut_end = cut.end;
+  if (!cut.trigger) return {};
+  WL_RETURN_IF_ERROR(apply(*cut.trigger));
+  if (cut.trigger->kind == Decision::Kind::kIdle) decisions_.push_back(*cut.trigger);
+  return {};
 }
 
 void Task::pass_move(Millis before, Millis after) {
@@ -242,8 +311,13 @@ void Task::give(StreamRef from, Batch batch) {
   if (batch.length > 0) {
     for (const int sink : sinks_of_[node][index_of(from.port)]) {
       rows_hash_ += hash_rows(batch, plan_->sinks()[static_cast<size_t>(sink)].topic);
-      if (suppressed_ || !emit_status_.ok()) continue;
-      emit_status_ = sink_->write(sink, input_.partition, batch);
+      Way& way = ways_[way_out(sink, from)];
+      const int64_t hold_back = std::clamp<int64_t>(way.written - way.given, 0, batch.length);
+      way.given += batch.length;
+      way.written = std::max(way.written, way.given);
+      if (suppressed_ || !emit_status_.ok() || hold_back == batch.length) continue;
+      emit_status_ =
+          sink_->write(sink, input_.partition, hold_back == 0 ? batch : slice_rows(batch, hold_back, batch.length));
     }
   }
   const std::vector<int>& below = below_[node][index_of(from.port)];
@@ -253,6 +327,13 @@ void Task::give(StreamRef from, Batch batch) {
   };
   for (size_t i = 0; i + 1 < below.size(); ++i) inbox_of(below[i]).push_back(batch);
   inbox_of(below.back()).push_back(std::move(batch));
+}
+
+size_t Task::way_out(int sink, StreamRef from) const {
+  const bool dead = from.node == Plan::kDeadLetters;
+  const size_t node =
+      static_cast<size_t>(sink) * plan_->nodes().size() + static_cast<size_t>(dead ? current_ : from.node);
+  return node * kWaysOfNode + (dead ? kPorts : index_of(from.port));
 }
 
 void Task::dead_letter(const Batch& batch, int64_t row, std::string_view reason, std::string message) {
@@ -337,11 +418,18 @@ Status Task::flush_dead_letters() {
   return std::exchange(emit_status_, Status());
 }
 
-Ledger Task::ledger() const {
-  Ledger ledger;
+Ledger Task::ledger() const { return ledger_of(counts()); }
+
+std::vector<StepCounts> Task::counts() const {
   // On probation nothing is committed, so that the corrected job reads it all again.
-  ledger.push_back({plan_->node(Plan::kSource).name, on_probation_ ? StepCounts{} : read_});
-  for (const auto& step : steps_) ledger.push_back({step->name(), step->counts()});
+  std::vector<StepCounts> counts{on_probation_ ? StepCounts{} : read_};
+  for (const auto& step : steps_) counts.push_back(step->counts());
+  return counts;
+}
+
+Ledger Task::ledger_of(const std::vector<StepCounts>& counts) const {
+  Ledger ledger{{plan_->node(Plan::kSource).name, counts.front()}};
+  for (size_t i = 0; i < steps_.size(); ++i) ledger.push_back({steps_[i]->name(), counts[i + 1]});
   return ledger;
 }
 
@@ -370,8 +458,7 @@ JournalRow Task::seal() {
   JournalRow row;
   row.offset = on_probation_ ? start_offset_ : offset_;
   row.watermark = time_.last_watermark();
-  row.auto_unit =
-      time_.decided_unit() ? static_cast<uint8_t>(static_cast<uint8_t>(*time_.decided_unit()) + 1) : uint8_t{0};
+  row.auto_unit = unit_number(time_.decided_unit());
   row.refused = on_probation_ ? 0 : refused_;
   row.ledger = ledger();
   if (!on_probation_) row.decisions = std::exchange(decisions_, {});

@@ -2,6 +2,9 @@
 // deterministic function of one ordered sequence of records and the journal's decisions; promises 1 and 2 rest
 // on that. Belongs to the worker's thread, never blocks, never asks the clock.
 //
+// A firing may be cut by commits: seal_cut() says where the task stood when the firing began and how many rows have
+// come out since; resume() makes another task that stands there hold back as many.
+//
 // The way of a record: take_records() -> decode -> event time -> inboxes -> advance(): step by step, always the
 // lowest step that has work, so that inboxes stay short -> RowSink.
 #pragma once
@@ -62,6 +65,20 @@ class Task final : private Emitter {
   // Pending late panes come out. May make the task busy.
   void before_commit();
 
+  // In the middle of what a take_*, a decision or a resume() has set off: no commit but a cut.
+  bool firing() const { return busy() || holding_back(); }
+  bool holding_back() const;
+  // Not before a record is accepted: where the task stood then is no place to start from.
+  bool may_be_cut() const { return !mark_.on_probation; }
+  // What a cut of this firing seals. REQUIRES: firing() and may_be_cut().
+  JournalRow seal_cut();
+  uint64_t rows_hash_at_mark() const { return mark_.rows_hash; }
+  int64_t records_since_mark() const { return read_.in - mark_.counts.front().in; }
+  // What was cut has come out again, or can still.
+  Status check_cut() const;
+  // The task is as it was at the seal of `cut`, and goes on from there. REQUIRES: !busy().
+  Status resume(const Cut& cut);
+
   // Rows put out from now on are only hashed (a replay), or written again.
   void suppress_output(bool suppress) { suppressed_ = suppress; }
 
@@ -105,6 +122,13 @@ class Task final : private Emitter {
   void dead_letter(const Batch& batch, int64_t row, std::string_view reason, std::string message) override;
   void dead_pane(Millis event_time, std::string_view reason, std::string message) override;
 
+  void mark();
+  // Rows of one way out come in an order that follows from the records alone. Dead letters of several steps share a
+  // stream, but not a way.
+  size_t way_out(int sink, StreamRef from) const;
+  Ledger ledger_of(const std::vector<StepCounts>& counts) const;
+  std::vector<StepCounts> counts() const;
+
   Status take(Batch batch, const TimeInput& time);  // from event time on
   void give(StreamRef from, Batch batch);           // to the inboxes and sinks below
   Status flush_dead_letters();
@@ -139,6 +163,24 @@ class Task final : private Emitter {
     std::string reason;
     std::string message;
   };
+  // Where the task stood when it was last not busy and was given something.
+  struct Mark {
+    int64_t offset = 0;
+    Millis watermark = kMinusInfinity;
+    std::optional<TimeUnit> unit;
+    int64_t refused = 0;
+    uint64_t rows_hash = 0;
+    size_t decisions = 0;  // of decisions_
+    int64_t cut_end = 0;   // Cut::end, of a firing that goes on
+    bool on_probation = true;
+    std::vector<StepCounts> counts;  // of the source and each step
+  };
+  Mark mark_;
+  struct Way {
+    int64_t given = 0;    // rows since the mark
+    int64_t written = 0;  // of them and of those to come, by this task or one that was cut
+  };
+  std::vector<Way> ways_;
   std::vector<DeadLetter> dead_;  // since the last flush; on probation: all of them, at most kFirstRecords
   std::vector<Decision> decisions_;
   StepCounts read_;

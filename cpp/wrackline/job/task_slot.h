@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,7 @@ struct Worker::TaskSlot {
   bool journal_read = false;
   bool row_drained = false;  // pending late panes of the first of `rows` are out
   bool replayed = false;
+  std::optional<Cut> cut;  // the last of `rows` was one: the firing goes on from there
   bool changed_job = false;
   std::shared_ptr<Records> left_over;  // polled, behind the boundary
   int64_t left_over_next = 0;
@@ -75,8 +77,13 @@ class Worker::TransactionSink final : public RowSink {
   Result<bool> flush();
   Status begin();  // the transaction, unless it is open
   bool open() const { return open_; }
-  void ended() { open_ = false; }
+  void ended() {
+    open_ = false;
+    since_us_.reset();
+  }
   int64_t held_bytes() const { return held_bytes_; }
+  // Of the oldest row that is not committed, or of the transaction.
+  std::optional<int64_t> since_us() const { return since_us_; }
 
  private:
   Worker& worker_;
@@ -84,6 +91,7 @@ class Worker::TransactionSink final : public RowSink {
   std::map<TopicPartition, Records> held_;
   int64_t held_bytes_ = 0;
   bool open_ = false;
+  std::optional<int64_t> since_us_;
 };
 
 // For messages.

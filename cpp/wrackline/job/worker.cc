@@ -80,8 +80,10 @@ Result<Progress> Worker::step_phase() {
 }
 
 Result<Progress> Worker::run() {
+  if (cut_due()) return begin_cut();
   if (busy()) return advance_and_append();
   WL_RETURN_IF_ERROR(poll_checkpoints());
+  if (holding_back()) return take_cut();
   if (commit_due()) {
     phase_ = Phase::kDrain;
     drained_ = false;
@@ -101,6 +103,21 @@ Result<Progress> Worker::run() {
     drained_ = false;
     return Progress::kWorked;
   }
+  return take_next();
+}
+
+// The records of a firing that was cut, before all else.
+Result<Progress> Worker::take_cut() {
+  for (const auto& slot : tasks_) {
+    if (const Status status = slot->task->check_cut(); !status.ok()) {
+      return status.with_context("recovery of " + where(slot->anchor) +
+                                 ": the log, the state or the job is not what it was; " + kStartOver);
+    }
+  }
+  return take_next();
+}
+
+Result<Progress> Worker::take_next() {
   WL_ASSIGN_OR_RETURN(const bool appended, append_held());
   if (!appended) return on_event(client_->poll(0));
 
@@ -234,7 +251,8 @@ Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
 // False: there are none now.
 bool Worker::take_rows(TaskSlot& slot, int64_t max_rows, Status& status) {
   const int64_t offset = slot.task->offset();
-  if (offset >= env_.rows->size() || (slot.task->ended() && phase_ == Phase::kRunning)) return false;
+  const bool closed = slot.task->ended() && phase_ == Phase::kRunning && !options_.resume_append;
+  if (offset >= env_.rows->size() || closed) return false;
   bool tombstone = false;
   Batch rows = env_.rows->read(offset, max_rows, tombstone);
   const int64_t count = tombstone ? 1 : rows.length;
@@ -259,6 +277,11 @@ int64_t Worker::poll_limit() const {
 
 bool Worker::busy() const {
   return std::any_of(tasks_.begin(), tasks_.end(), [](const auto& slot) { return slot->task && slot->task->busy(); });
+}
+
+bool Worker::holding_back() const {
+  return std::any_of(tasks_.begin(), tasks_.end(),
+                     [](const auto& slot) { return slot->task && slot->task->holding_back(); });
 }
 
 // Backpressure: what could not be appended yet goes first; nothing is taken or fired before, so that a firing of any
@@ -296,6 +319,7 @@ Result<Progress> Worker::advance_tasks() {
 Status Worker::check_idle() {
   const Millis now = env_.clock->now();
   for (auto& slot : tasks_) {
+    if (slot->task->firing()) continue;  // a cut says of one trigger alone
     const bool at_end = env_.rows ? slot->task->offset() == env_.rows->size() : slot->at_end;
     WL_RETURN_IF_ERROR(slot->task->check_idle(now, at_end));
   }
@@ -429,6 +453,7 @@ Status Worker::TransactionSink::write(int sink, int32_t partition, const Batch& 
 }
 
 void Worker::TransactionSink::hold(const TopicPartition& to, Records records) {
+  if (!since_us_) since_us_ = worker_.env_.clock->steady_us();
   Records& held = held_[to];
   held_bytes_ += static_cast<int64_t>(records.byte_size());
   if (held.empty()) {
@@ -444,6 +469,7 @@ Status Worker::TransactionSink::begin() {
   if (open_) return {};
   WL_RETURN_IF_ERROR(worker_.client_->begin());
   open_ = true;
+  if (!since_us_) since_us_ = worker_.env_.clock->steady_us();
   return {};
 }
 

@@ -76,6 +76,7 @@ struct WorkerStats {
   int64_t late = 0;
   int64_t dead_letters = 0;
   int64_t commits = 0;
+  int64_t cuts = 0;  // of them, by tasks that were cut in a firing
   int64_t checkpoints = 0;
   int64_t recoveries = 0;
   int64_t adopted = 0;  // tasks that came back and went on as they were
@@ -207,6 +208,8 @@ class Worker {
 
   // worker.cc: the way of the records.
   Result<Progress> run();
+  Result<Progress> take_cut();
+  Result<Progress> take_next();
   Status take(TaskSlot& slot, const event::Polled& polled);
   bool take_rows(TaskSlot& slot, int64_t max_rows, Status& status);
   Status check_idle();
@@ -215,6 +218,7 @@ class Worker {
   Result<Progress> advance_and_append();
   Result<Progress> poll_paused();
   bool busy() const;
+  bool holding_back() const;
   bool input_finished() const;
   Status end_inputs();
   int64_t poll_limit() const;
@@ -225,7 +229,9 @@ class Worker {
   int64_t offsets_per_commit() const;
   bool commit_due() const;
   bool has_new() const;
+  bool cut_due() const;
   Result<Progress> drain();
+  Result<Progress> begin_cut();
   Status seal();
   Status freeze(TaskSlot& slot);
   Status poll_checkpoints();
@@ -233,6 +239,7 @@ class Worker {
   Result<Progress> send_commit();
   Status end_transaction();
   Status on_committed();
+  void on_cut();
   Status row_is_committed(TaskSlot& slot);
   void say_late(int64_t now_us);
 
@@ -269,9 +276,11 @@ class Worker {
   bool commit_requested_ = false;
   bool ending_ = false;  // the commit under way is the last one
   bool inputs_paused_ = false;
-  Offsets offsets_;        // of the commit under way
-  bool trim_due_ = false;  // the commit under way is one after a checkpoint interval
-  bool drained_ = false;   // pending late panes of the commit under way are out
+  bool cutting_ = false;           // the commit under way is a cut
+  Phase cut_from_ = Phase::kDone;  // and goes on there
+  Offsets offsets_;                // of the commit under way
+  bool trim_due_ = false;          // the commit under way is one after a checkpoint interval
+  bool drained_ = false;           // pending late panes of the commit under way are out
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;
   int64_t rows_since_commit_ = 0;

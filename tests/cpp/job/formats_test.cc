@@ -124,7 +124,7 @@ TEST(JournalRow, RowsOfVersionOneAreStillRead) {
   EXPECT_EQ(*read, row);
 }
 
-TEST(JournalRow, ReadsBackDecisionsAndLedger) {
+TEST(JournalRow, ReadsBackDecisionsLedgerAndCut) {
   JournalRow row;
   row.metadata = some_metadata();
   row.time_state = "time";
@@ -134,6 +134,7 @@ TEST(JournalRow, ReadsBackDecisionsAndLedger) {
   row.ledger = {{"read", {.in = 9, .out = 8, .dead_lettered = 1}},
                 {"window", {.in = 8, .late = 2, .held = 6, .windows_missed = 1}}};
   row.decisions = {{Decision::Kind::kIdle, 7, 1000, 2000}, {Decision::Kind::kEnded, 9, kMinusInfinity, -1}};
+  row.cut = {.end = 12, .trigger = row.decisions.back(), .rows = {{3, 4096}, {17, 1}}};
   const Bytes bytes = row.encode();
   const Result<JournalRow> read = JournalRow::decode({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   ASSERT_TRUE(read.ok()) << read.status().to_string();
@@ -141,6 +142,13 @@ TEST(JournalRow, ReadsBackDecisionsAndLedger) {
   for (size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_FALSE(JournalRow::decode({reinterpret_cast<const char*>(bytes.data()), size}).ok()) << size;
   }
+}
+
+TEST(JournalRow, OnlyThatOfACutIsOfVersionThree) {
+  JournalRow row;
+  EXPECT_EQ(row.encode()[0], 2);
+  row.cut.emplace();
+  EXPECT_EQ(row.encode()[0], 3);
 }
 
 }  // namespace

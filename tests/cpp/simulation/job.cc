@@ -139,6 +139,7 @@ std::string JobSpec::describe() const {
   if (bounded) text += std::string(", bounded") + (all_out_of_order ? " all" : "") + (resume_append ? " resume" : "");
   if (at_least_once) text += ", at least once";
   if (write_rows) text += ", rows written";
+  if (write_again) text += ", results again";
   if (long_strings) text += ", long strings";
   if (filter) text += ", filter " + filter->column;
   if (dedup)
@@ -210,6 +211,7 @@ JobSpec random_job(Random& random) {
   if (job.window && random.chance(0.3)) job.out_partitions = static_cast<int32_t>(random.between(1, 5));
   if (!job.window && random.chance(0.3)) job.out_partitions += 1;
   job.write_rows = job.window && random.chance(0.2);
+  job.write_again = random.chance(0.4);
   // What the clock decided in a commit that never was, another decision may contradict: rows that are not repeated.
   job.at_least_once = random.chance(0.2);
   if (job.at_least_once) job.idle_after.reset();
@@ -410,6 +412,10 @@ std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
     late.push_back({stream.node, Port::kLate});
   }
   must(plan->write({.streams = {stream}, .topic = "out"}));
+  if (job.window && job.write_again) {
+    const StreamRef again = must(plan->filter(stream, {"revision", Compare::kGreaterEqual, int64_t{0}}, "again"));
+    must(plan->write({.streams = {again}, .topic = "again"}));
+  }
   if (job.write_late && !late.empty()) must(plan->write({.streams = late, .topic = "late"}));
   if (job.name_dead_letters)
     must(plan->write({.streams = {{Plan::kDeadLetters, Port::kMain}}, .topic = "dead", .dead_letters = true}));

@@ -77,6 +77,7 @@ struct JobSpec {
   bool resume_append = false;     // bounded: windows stay open at the end
   int32_t out_partitions = 1;     // of the results' topic
   bool write_rows = false;        // what reaches the window is written, too
+  bool write_again = false;       // the results, behind one more step: it has work while they are out already
   bool long_strings = false;      // more than the worker holds back before it appends
   int64_t max_record_bytes = 600;
   std::optional<FilterJob> filter;

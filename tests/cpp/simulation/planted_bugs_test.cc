@@ -95,7 +95,8 @@ void expect_caught(const char* bug, SimulationOptions buggy) {
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
     buggy.seed = seed;
     const SimulationResult result = simulate(buggy);
-    const SimulationResult without = simulate({.seed = seed, .change_job = buggy.change_job, .several = buggy.several});
+    const SimulationResult without = simulate(
+        {.seed = seed, .change_job = buggy.change_job, .cuts_firings = buggy.cuts_firings, .several = buggy.several});
     ASSERT_TRUE(without.failures.empty()) << "seed " << seed << " fails without the bug: " << without.failures.front();
     if (result.failures.empty()) continue;
     std::printf("%s: caught by seed %llu: %s\n", bug, static_cast<unsigned long long>(seed),
@@ -151,32 +152,67 @@ TEST(PlantedBugsTest, OffsetsAreCommittedBeforeTheOutputs) {
                 }});
 }
 
-TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
-  class NoDecisions final : public ForwardingClient {
+// What is written to the journal is changed by `change` on its way.
+SimulationOptions with_changed_rows(void (*change)(JournalRow&)) {
+  class ChangesRows final : public ForwardingClient {
    public:
-    using ForwardingClient::ForwardingClient;
+    ChangesRows(std::unique_ptr<LogClient> inner, Log& log, void (*change)(JournalRow&))
+        : ForwardingClient(std::move(inner), log), change_(change) {}
     Status append(const TopicPartition& partition, const Records& records) override {
       if (!partition.topic.ends_with(".journal-0")) return inner_->append(partition, records);
-      Records without;
+      Records changed;
       for (int64_t i = 0; i < records.size(); ++i) {
         WL_ASSIGN_OR_RETURN(JournalRow row, JournalRow::decode(records.value(i)));
-        row.decisions.clear();
+        change_(row);
         const Bytes bytes = row.encode();
-        without.add(std::nullopt, view(bytes), records.timestamp(i));
+        changed.add(std::nullopt, view(bytes), records.timestamp(i));
       }
-      return inner_->append(partition, without);
+      return inner_->append(partition, changed);
     }
+
+   private:
+    void (*change_)(JournalRow&);
   };
-  expect_caught("a decision not journaled",
-                {.wrap_client = [](std::unique_ptr<LogClient> inner,
-                                   Log& log) { return std::make_unique<NoDecisions>(std::move(inner), log); },
-                 .change_job =
-                     [](JobSpec& job) {
-                       job.idle_after = 20;
-                       job.idle_close = true;
-                       job.close_at_end = false;
-                       job.bounded = job.all_out_of_order = false;
-                     }});
+  return {.wrap_client = [change](std::unique_ptr<LogClient> inner, Log& log) {
+    return std::make_unique<ChangesRows>(std::move(inner), log, change);
+  }};
+}
+
+void goes_idle(JobSpec& job) {
+  job.idle_after = 20;
+  job.idle_close = true;
+  job.close_at_end = false;
+  job.bounded = job.all_out_of_order = false;
+  job.write_again = true;
+}
+
+TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
+  SimulationOptions buggy = with_changed_rows([](JournalRow& row) { row.decisions.clear(); });
+  buggy.change_job = goes_idle;
+  expect_caught("a decision not journaled", buggy);
+}
+
+TEST(PlantedBugsTest, RowsOfACutFiringAreNotHeldBack) {
+  SimulationOptions buggy = with_changed_rows([](JournalRow& row) {
+    if (row.cut) row.cut->rows.clear();
+  });
+  buggy.cuts_firings = true;
+  expect_caught("rows of a cut firing come again", buggy);
+}
+
+TEST(PlantedBugsTest, ACutForgetsTheDecisionThatSetTheFiringOff) {
+  SimulationOptions buggy = with_changed_rows([](JournalRow& row) {
+    if (row.cut) row.cut->trigger.reset();
+  });
+  buggy.cuts_firings = true;
+  buggy.change_job = goes_idle;
+  expect_caught("a cut without its decision", buggy);
+}
+
+TEST(PlantedBugsTest, ACutIsTakenForACommitPoint) {
+  SimulationOptions buggy = with_changed_rows([](JournalRow& row) { row.cut.reset(); });
+  buggy.cuts_firings = true;
+  expect_caught("a cut taken for a commit point", buggy);
 }
 
 TEST(PlantedBugsTest, ACheckpointIdIsUsedTwice) {

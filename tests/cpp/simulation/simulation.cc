@@ -49,6 +49,7 @@ class Simulation {
     long_sleeps_ = random_.chance(0.2);
     chunk_ = random_.pick<int64_t>({1, 5, 25, 400});
     transactional_input_ = random_.chance(0.4);
+    cuts_firings_ = options.cuts_firings || random_.chance(0.5);
     const bool several = !job_.bounded && (options.several || random_.chance(0.4));
     actors_.resize(several ? 2 : 1);
     for (size_t i = 0; i < actors_.size(); ++i) actors_[i].transactional_id = "job-sim-0-" + std::to_string(i);
@@ -243,6 +244,7 @@ class Simulation {
     options.checkpoint_interval = random_.pick<Millis>({1, 20, 100, 1'000});
     options.max_poll_records = random_.pick<int64_t>({1, 3, 16, 64, 4096});
     options.state_dir = "(simulated)";
+    if (cuts_firings_) options.transaction_timeout = random_.pick<Millis>({0, 0, 40, 10'000});  // a quarter of it
     actor.stop_requested = false;
     live_ledger_.clear();
     actor.last_run = sent_ == input_.order.size() && random_.chance(0.7);
@@ -360,6 +362,7 @@ class Simulation {
     result_.adopted += stats.adopted;
     result_.checkpoints += stats.checkpoints;
     result_.commits += stats.commits;
+    result_.cuts += stats.cuts;
     result_.replayed += stats.rows_replayed;
     actor.worker.reset();
     actor.failpoints.reset();
@@ -427,6 +430,7 @@ class Simulation {
   bool long_sleeps_ = false;
   int64_t chunk_ = 1;
   bool transactional_input_ = false;
+  bool cuts_firings_ = false;
 
   std::shared_ptr<Broker> broker_;
   std::vector<std::shared_ptr<Disk>> disks_;

@@ -26,7 +26,8 @@ struct SimulationOptions {
   std::function<void(JobSpec&)> change_job;
   std::function<void(const Offsets& sent, Offsets& committed)> wrap_committed;
   bool answers_early = false;
-  bool several = false;  // always more than one worker
+  bool cuts_firings = false;  // firings are cut
+  bool several = false;       // always more than one worker
 };
 
 struct SimulationResult {
@@ -39,6 +40,7 @@ struct SimulationResult {
   int64_t recoveries = 0;  // within a process
   int64_t checkpoints = 0;
   int64_t commits = 0;
+  int64_t cuts = 0;
   int64_t replayed = 0;
   int64_t decisions = 0;
   int64_t revokes = 0;

@@ -32,6 +32,7 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     all.recoveries += result.recoveries;
     all.checkpoints += result.checkpoints;
     all.commits += result.commits;
+    all.cuts += result.cuts;
     all.replayed += result.replayed;
     all.decisions += result.decisions;
     all.revokes += result.revokes;
@@ -51,11 +52,11 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
   const auto value = [](int64_t number) { return static_cast<long long>(number); };
   std::printf(
       "%lld seeds: %lld records, %lld events, %lld processes, %lld crashes, %lld recoveries, %lld checkpoints, %lld "
-      "commits, %lld rows replayed, "
+      "commits, %lld cuts, %lld rows replayed, "
       "%lld decisions, %lld revokes, %lld moves between workers, %lld tasks adopted, %lld owners fenced\n",
       value(seeds), value(all.records), value(all.events), value(all.processes), value(all.crashes),
-      value(all.recoveries), value(all.checkpoints), value(all.commits), value(all.replayed), value(all.decisions),
-      value(all.revokes), value(all.moves), value(all.adopted), value(all.fenced));
+      value(all.recoveries), value(all.checkpoints), value(all.commits), value(all.cuts), value(all.replayed),
+      value(all.decisions), value(all.revokes), value(all.moves), value(all.adopted), value(all.fenced));
   StepCounts::for_each(
       [&](const char* name, auto member) { std::printf("%s %lld  ", name, value(all.counts.*member)); });
   std::printf("\n");
@@ -68,6 +69,7 @@ TEST(SimulationTest, EverySeedKeepsThePromises) {
     EXPECT_GT(all.revokes, seeds / 4);
     EXPECT_GT(all.moves, seeds / 4);
     EXPECT_GT(all.adopted, seeds / 4);
+    EXPECT_GT(all.cuts, seeds);
     EXPECT_GT(all.fenced, 0);
     EXPECT_GT(all.expired, 0);
     StepCounts::for_each([&](const char* name, auto member) { EXPECT_GT(all.counts.*member, 0) << name; });

@@ -161,7 +161,7 @@ Result<Progress> Worker::prepare_commit() {
     metadata.commit_seq = slot->sealed.commit_seq;
     metadata.watermark = slot->sealed.watermark;
     metadata.ledger_hash = hash_of(slot->sealed.ledger);
-    metadata.read_to = firing ? slot->sealed.offset : slot->task->offset();
+    metadata.read_to = firing ? slot->sealed.offset : slot->task->ended() ? kPlusInfinity : slot->task->offset();
     if (slot->naming) {
       metadata.checkpoint = slot->checkpointer->durable();
       metadata.journal_offset = slot->journal_at_freeze;

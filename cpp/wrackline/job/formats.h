@@ -29,7 +29,9 @@ struct CommitMetadata {
   int64_t recovery_count = 0;    // claims made of this task so far
   int64_t start_offset = 0;      // of the input, where commit_seq 0 stood
   int64_t journal_offset = 0;    // rows since the checkpoint lie here or behind
-  int64_t read_to = 0;           // of the input: as far as it was read, records that cannot be committed yet included
+  // Of the input: as far as it was read, records that cannot be committed yet included; kPlusInfinity: to its end,
+  // and closed there.
+  int64_t read_to = 0;
   friend bool operator==(const CommitMetadata&, const CommitMetadata&) = default;
 
   std::string encode() const;  // base64 text: offset metadata must not hold zero bytes

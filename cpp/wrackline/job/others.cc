@@ -1,6 +1,6 @@
 // until_now of a topic that several members share: whose own tasks are through waits until the group's committed
-// offsets have reached all ends. If it left before, its partitions would move to a member that may not have their
-// state.
+// offsets have reached all ends, and with `close` until all of them are closed. If it left before, its partitions would
+// move to a member that may not have their state.
 #include <algorithm>
 
 #include "wrackline/core/logging.h"
@@ -54,6 +54,7 @@ Result<Progress> Worker::wait_for_others() {
   const int64_t now = env_.clock->steady_us();
   if (!waiting_since_us_) {
     waiting_since_us_ = now;
+    WL_RETURN_IF_ERROR(end_inputs());  // what closes does so at once: the others wait for it
     commit_requested_ = std::any_of(tasks_.begin(), tasks_.end(), [&](const auto& slot) { return tells_end(*slot); });
     return Progress::kWorked;
   }
@@ -86,6 +87,7 @@ Status Worker::on_others(const Offsets& offsets) {
     const auto found = offsets.find(partition);
     if (found == offsets.end()) return false;
     const Result<CommitMetadata> metadata = CommitMetadata::decode(found->second.metadata);
+    if (options_.close) return metadata.ok() && metadata->read_to == kPlusInfinity;
     return found->second.offset >= end || (metadata.ok() && metadata->read_to >= end);
   });
   return {};

@@ -33,6 +33,9 @@ SIMDJSON_SOURCE=fadc917cb07dd43dd255588995a5e360bebf9085c2335470fb77cdd2bfea5ab2
 SIMDJSON_FLAGS=(-std=c++20 -O3 -DNDEBUG -march=x86-64-v2 -fPIC -fvisibility=hidden)
 
 LIBRDKAFKA_VERSION=2.15.1
+# A record without headers has a block of one byte, their count: the library allocates for it all the same, which was a
+# fifth of the time of a job that reads.
+LIBRDKAFKA_EDIT='s/if (unlikely(!RD_KAFKAP_BYTES_LEN(&rkm->rkm_u.consumer.binhdrs)))/if (RD_KAFKAP_BYTES_LEN(\&rkm->rkm_u.consumer.binhdrs) <= 1)/'
 LIBRDKAFKA_URL=https://github.com/confluentinc/librdkafka/archive/refs/tags/v${LIBRDKAFKA_VERSION}.tar.gz
 LIBRDKAFKA_NPM_PACKAGE=@confluentinc/kafka-javascript@1.10.1
 LIBRDKAFKA_TREE=64eca491fa803b517bf204519a21b17d8ae138b1f22f42c3cced4b6139f2f990
@@ -51,7 +54,7 @@ cache=${WRACKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wrackline}
 folder() { printf '%s/%s-%s' "$cache" "$1" "$(printf '%s' "${*:2}" | sha256sum | cut -c1-16)"; }
 rocksdb_folder=$(folder rocksdb "$ROCKSDB_VERSION" "$ROCKSDB_TREE" "${ROCKSDB_FLAGS[@]}")
 simdjson_folder=$(folder simdjson "$SIMDJSON_HEADER" "$SIMDJSON_SOURCE" "${SIMDJSON_FLAGS[@]}")
-librdkafka_folder=$(folder librdkafka "$LIBRDKAFKA_VERSION" "$LIBRDKAFKA_TREE" "${LIBRDKAFKA_FLAGS[@]}")
+librdkafka_folder=$(folder librdkafka "$LIBRDKAFKA_VERSION" "$LIBRDKAFKA_TREE" "${LIBRDKAFKA_FLAGS[@]}" "$LIBRDKAFKA_EDIT")
 prefix=$(folder deps "$rocksdb_folder" "$simdjson_folder" "$librdkafka_folder")
 
 if [[ ${1:-} == --prefix ]]; then
@@ -206,6 +209,8 @@ build_simdjson() {
 
 build_librdkafka() {
   find_librdkafka
+  sed -i "$LIBRDKAFKA_EDIT" "$librdkafka/src/rdkafka_msg.c"
+  grep -q 'binhdrs) <= 1)' "$librdkafka/src/rdkafka_msg.c" || fail "librdkafka: the edit of rdkafka_msg.c found no place"
   say "librdkafka $LIBRDKAFKA_VERSION: configuring"
   local what
   (cd "$librdkafka" && ./configure "${LIBRDKAFKA_FLAGS[@]}") >"$work/configure.log" 2>&1 ||

@@ -94,5 +94,5 @@ def test_workers_need_kafka(tmp_path: object) -> None:
         log.append("t", [{"k": "a", "ts": 1_700_000_000_000}])
     job = wl.Job("j", log=f"local:{tmp_path}/log", state_dir=f"{tmp_path}/state", workers=2)
     job.read("t", Row, time="ts", out_of_orderness="1s").write("out")
-    with pytest.raises(wl.InvalidJobError, match="workers: .* one member"):
+    with pytest.raises(wl.InvalidJobError, match=r"workers: .* one member"):
         job.run(until="now")

@@ -213,10 +213,21 @@ def read_answer(
 def assert_same(found: Answer, wanted: Answer, every_pane: Answer | None = None) -> None:
     """The same last rows, late rows, duplicates, dead letters and ledger, and nothing twice."""
     assert max(found.revisions.values()) == 1, "a revision was put out twice"
-    differ = [key for key in found.last.keys() | wanted.last.keys() if found.last.get(key) != wanted.last.get(key)]
-    assert not differ, [(key, found.last.get(key), wanted.last.get(key)) for key in sorted(differ, key=repr)[:5]]
+    wrong: list[str] = []  # all of it: one difference seldom comes alone
+    wrong += [
+        f"{key}: {found.last.get(key)!r}, not {wanted.last.get(key)!r}"
+        for key in sorted(found.last.keys() | wanted.last.keys(), key=repr)
+        if found.last.get(key) != wanted.last.get(key)
+    ]
     for topic, records in wanted.others.items():
-        assert found.others[topic] == records, topic
+        wrong += [f"{topic}: not wanted {one}" for one in found.others[topic] - records]
+        wrong += [f"{topic}: missing {one}" for one in records - found.others[topic]]
+    for partition, steps in wanted.ledger.items():
+        for step, counts in steps.items():
+            got = found.ledger.get(partition, {}).get(step)
+            if got != counts:
+                wrong.append(f"ledger, partition {partition}, {step}: {got}, not {counts}")
+    assert not wrong, "\n".join(wrong[:20])
     assert found.ledger == wanted.ledger
     if every_pane is not None:
         assert found.rows <= every_pane.rows, "a row that no run without coalescing puts out"

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,19 @@ import pytest
 
 import wrackline as wl
 from tests.python.crash.harness import FAILPOINTS, Ended, Place, make_events, read_answer, write_events
-from tests.python.kafka.harness import PARTITIONS, KafkaPlace, assert_right, kills, own_name, plain, reading, watched
+from tests.python.kafka.harness import (
+    PARTITIONS,
+    BidPlace,
+    Feed,
+    KafkaPlace,
+    assert_right,
+    kills,
+    own_name,
+    plain,
+    reading,
+    wait_for,
+    watched,
+)
 
 Check = Callable[[KafkaPlace, dict[str, Any]], None]
 
@@ -89,6 +102,9 @@ def test_killed_at_random_times(broker: str, tmp_path: Path) -> None:
         wanted = read_answer(log, report, plain=plain)
     topic = own_name() + "events"
     write_events(f"kafka://{broker}", events, topic)
+    with reading(broker) as log:
+        for number, values in enumerate(events):
+            assert [record.value for record in log.read(topic, partition=number)] == values, "the input is not whole"
 
     rng = random.Random(SEED)
     left, rounds = KILLS, 0
@@ -132,16 +148,27 @@ def test_killed_from_inside_at_random_hits(place: KafkaPlace, check: Check) -> N
     check(place, ended.said)
 
 
-def test_an_open_transaction_ends_with_the_next_start(place: KafkaPlace, check: Check) -> None:
+def test_an_open_transaction_ends_with_the_next_start(broker: str, tmp_path: Path) -> None:
     """Readers wait for it until then: the next owner of the slot aborts it, long before it would expire."""
-    with watched(place):
-        crash(place, "offsets_sent@4", transaction_timeout="60s", kafka={"linger_ms": 0})
-        with reading(place.servers) as log:
-            ends = {
-                (topic, number): [log._core.end_offset(topic, number, committed=only) for only in (True, False)]
-                for topic in place.topics()
+    place = BidPlace(tmp_path / "place", {"transaction_timeout": "60s", "commit_interval": "2s"}, servers=broker)
+    feed = Feed(place, bidders=3_000, every_ms=5)
+
+    def ends() -> list[tuple[int, int]]:
+        with reading(broker) as log:
+            both = [
+                tuple(log._core.end_offset(place.windows, number, committed=only) for only in (True, False))
                 for number in range(PARTITIONS)
-            }
-        assert any(stable < written for stable, written in ends.values()), "no transaction was open"
-        ended = place.finish()
-    check(place, ended.said)
+            ]
+        return [(stable, written) for stable, written in both]
+
+    with watched(place):
+        with place.running(run={}, progress=True) as process:
+            feed.send_and_wait(process)
+            feed.more(10_000)
+            wait_for("rows in an open transaction", lambda: any(stable < written for stable, written in ends()))
+            process.kill()
+        assert any(stable < written for stable, written in ends())
+        began = time.monotonic()
+        place.finish()
+        assert time.monotonic() - began < 30
+    place.assert_exact(feed.sent)

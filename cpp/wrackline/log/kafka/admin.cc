@@ -241,6 +241,15 @@ Status Admin::create_topic(const std::string& name, int32_t partitions, TopicUse
     info = topic(name);
   }
   WL_RETURN_IF_ERROR(info.status());
+  // Nor led: what is produced before may be refused.
+  for (int32_t partition = 0; created.ok() && partition < info->partitions; ++partition) {
+    Result<int64_t> end = end_offset({name, partition}, Isolation::kReadUncommitted);
+    while (!end.ok() && clock_->steady_us() < deadline) {
+      rd_kafka_queue_poll(nothing.get(), static_cast<int>(kBetweenAttempts));
+      end = end_offset({name, partition}, Isolation::kReadUncommitted);
+    }
+    WL_RETURN_IF_ERROR(end.status());
+  }
   if (info->partitions != partitions) {
     return Status::already_exists("topic '" + name + "' exists with " + std::to_string(info->partitions) +
                                   " partitions, not " + std::to_string(partitions));
@@ -328,6 +337,10 @@ Result<int64_t> Admin::append(const TopicPartition& partition, const Records& re
       ++delivery.left;
       ++i;
       if (i % 1024 == 0) rd_kafka_poll(handle_.get(), 0);
+      if (!proven_.contains(partition)) {
+        while (delivery.left > 0) rd_kafka_poll(handle_.get(), 10);
+        proven_.insert(partition);
+      }
       continue;
     }
     if (headers != nullptr) rd_kafka_headers_destroy(headers);

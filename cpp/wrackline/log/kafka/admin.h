@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,7 @@ class Admin {
   std::mutex known_mutex_;
   std::map<std::string, TopicInfo> known_;
   std::mutex append_mutex_;
+  std::set<TopicPartition> proven_;  // the first record to a partition goes alone (producer.h)
   std::mutex groups_mutex_;
   std::map<std::string, Handle> groups_;
 };

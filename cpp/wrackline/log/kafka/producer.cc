@@ -16,6 +16,7 @@ constexpr int16_t kTxnOffsetCommit = 28;
 constexpr int kBatch = 2'000;     // records of one produce call
 constexpr Millis kGrace = 5'000;  // what a call may take beyond its own timeout: some ignore it
 constexpr std::chrono::seconds kClosing(3);
+constexpr int kProving = 2'000;  // ms; mostly two or three
 
 const char* name_of(Producer::Call call) {
   switch (call) {
@@ -226,6 +227,7 @@ void Producer::start(Call call) {
   running_ = call;
   if (call == Call::kInit || call == Call::kCommit || call == Call::kAbort) {
     topics_.clear();  // a handle that is replaced must not be in use
+    if (call == Call::kInit) proven_.clear();
     queued_.clear();
   }
   deadline_us_ = clock_->steady_us() + (shared_->transaction_timeout * 2 + kGrace) * 1000;
@@ -291,13 +293,15 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
           RD_KAFKA_V_VALUE(records.has_value(next) ? (value.empty() ? bytes("") : bytes(value)) : nullptr,
                            value.size()),
           RD_KAFKA_V_END);
-      if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
+      if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ++next;
-      else
+        prove(partition);
+      } else {
         rd_kafka_headers_destroy(headers);
+      }
       continue;
     }
-    const int64_t end = std::min(records.size(), next + kBatch);
+    const int64_t end = std::min(records.size(), next + (proven_.contains(partition) ? kBatch : 1));
     batch_.assign(static_cast<size_t>(end - next), rd_kafka_message_t{});
     for (int64_t i = next; i < end; ++i) {
       rd_kafka_message_t& message = batch_[static_cast<size_t>(i - next)];
@@ -318,6 +322,7 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
       ++next;
     }
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) prove(partition);
   }
   if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
     queued_[partition] = next;
@@ -325,6 +330,11 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
   }
   queued_.erase(partition);
   return status_of(error, "topic '" + partition.topic + "', partition " + std::to_string(partition.partition));
+}
+
+void Producer::prove(const TopicPartition& partition) {
+  if (proven_.contains(partition)) return;
+  if (rd_kafka_flush(shared_->handle.get(), kProving) == RD_KAFKA_RESP_ERR_NO_ERROR) proven_.insert(partition);
 }
 
 std::optional<Status> Producer::take_failure() {

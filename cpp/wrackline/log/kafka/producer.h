@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -65,7 +66,12 @@ class Producer {
 
   const std::shared_ptr<Shared> shared_;  // with the thread
   const std::shared_ptr<const Clock> clock_;
+  // The first record of a producer in a partition goes alone. A broker that does not lead the partition yet refuses it,
+  // and would take one behind it, whose acknowledgement the library takes for that of both: the first would be lost.
+  void prove(const TopicPartition& partition);
+
   std::map<std::string, Topic> topics_;
+  std::set<TopicPartition> proven_;
   std::map<TopicPartition, int64_t> queued_;  // records of an append that met a full queue
   std::vector<rd_kafka_message_t> batch_;
   Call running_ = Call::kNone;

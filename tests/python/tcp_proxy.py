@@ -217,7 +217,7 @@ class TcpProxy:
             self._flowing.set()
             self._released = asyncio.Event()
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, sock=listener or self._listen(self.port))
+            self._server = await asyncio.start_server(self._accept, sock=listener or self._listen(self.port))
 
     async def _stop_listening(self) -> None:
         if self._server is not None:
@@ -246,28 +246,38 @@ class TcpProxy:
             delivery.cancel()
         await self._cut()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed just now is told so
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(writer, task=asyncio.current_task())
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(writer)
         self._connections.add(connection)
+
+        def ended(_: asyncio.Task[None]) -> None:  # also of a task that was cancelled before it began
+            self._connections.discard(connection)
+            writer.close()
+
+        connection.task = asyncio.ensure_future(self._serve(connection, reader))
+        connection.task.add_done_callback(ended)
+
+    async def _serve(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
         upstream: asyncio.StreamWriter | None = None
         pumps: list[asyncio.Task[None]] = []
-        # Cancelled by `cut`; a connection that breaks is what this is for.
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await self._flowing.wait()
-            answers, upstream = await asyncio.open_connection(HOST, self.target)
-            pumps = [
-                asyncio.ensure_future(self._pump_requests(connection, reader, upstream)),
-                asyncio.ensure_future(self._pump_answers(connection, answers)),
-            ]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        for pump in pumps:
-            pump.cancel()
-        await asyncio.gather(*pumps, return_exceptions=True)
-        self._connections.discard(connection)
-        for one in (writer, upstream):
-            if one is not None:
-                one.close()
+        try:
+            # Cancelled by `cut`; a connection that breaks is what this is for.
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await self._flowing.wait()
+                answers, upstream = await asyncio.open_connection(HOST, self.target)
+                pumps = [
+                    asyncio.ensure_future(self._pump_requests(connection, reader, upstream)),
+                    asyncio.ensure_future(self._pump_answers(connection, answers)),
+                ]
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+        finally:
+            if upstream is not None:
+                upstream.close()
 
     async def _pump_requests(
         self, connection: _Connection, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter

@@ -253,8 +253,8 @@ Status Worker::on_committed() {
     for (auto& slot : tasks_) env_.run->reset.insert(slot->partition);
   }
   if (ending_) {
-    phase_ = Phase::kDone;
-    client_.reset();
+    phase_ = Phase::kEnd;
+    if (options_.guarantee == Guarantee::kExactlyOnce) client_->start_init(env_.transactional_id);
     return {};
   }
   phase_ = Phase::kRunning;

@@ -131,6 +131,10 @@ Status Worker::start() {
                                " partitions, fewer than the input's " + std::to_string(partitions));
       }
     } else if (existing.status().code() == Code::kNotFound) {
+      if (topics_made_) {
+        return Status::not_found("write: topic '" + sink.topic +
+                                 "' was deleted while the job ran; the next run makes it anew, empty");
+      }
       WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, partitions));
     } else {
       return existing.status();
@@ -148,6 +152,7 @@ Status Worker::start() {
     }
     sinks.emplace_back(std::move(spec));
   }
+  topics_made_ = true;
   sink_ = std::make_unique<TransactionSink>(*this, std::move(sinks));
   WL_ASSIGN_OR_RETURN(client_, env_.log->client({.guarantee = options_.guarantee,
                                                  .instance = env_.instance,

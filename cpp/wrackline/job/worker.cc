@@ -74,8 +74,27 @@ Result<Progress> Worker::step_phase() {
     case Phase::kDrain: return drain();
     case Phase::kWaitCheckpoint: return prepare_commit();
     case Phase::kSendCommit: return send_commit();
+    case Phase::kEnd: return end();
     case Phase::kDone: return Progress::kDone;
   }
+  return Progress::kDone;
+}
+
+// A broker answers a commit before readers can see it, and an init not before: whoever reads when the run has ended
+// sees all of it. What fails here changes nothing of what is committed.
+Result<Progress> Worker::end() {
+  if (options_.guarantee == Guarantee::kExactlyOnce) {
+    const Event event = client_->poll(1);
+    if (std::holds_alternative<std::monostate>(event)) return Progress::kIdle;
+    if (const auto* failed = std::get_if<event::Failed>(&event)) {
+      log_line(LogLevel::kWarning, "job " + plan_->job() + ": all is committed, but readers may see the last of it late: " +
+                                       failed->status.message());
+    } else if (!std::holds_alternative<event::Initialised>(event)) {
+      return Progress::kWorked;
+    }
+  }
+  phase_ = Phase::kDone;
+  client_.reset();
   return Progress::kDone;
 }
 
@@ -414,7 +433,8 @@ WorkerStats Worker::stats() const {
     case Phase::kWaitCheckpoint:
     case Phase::kSendCommit:
     case Phase::kSendOffsets:
-    case Phase::kCommit: stats.phase = "running"; break;
+    case Phase::kCommit:
+    case Phase::kEnd: stats.phase = "running"; break;
     case Phase::kReplay: stats.phase = "replaying"; break;
     case Phase::kDone: stats.phase = "done"; break;
     default: stats.phase = "starting";

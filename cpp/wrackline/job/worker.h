@@ -6,7 +6,7 @@
 //                         ^               ^                                                 |            |
 //                         +-- revoked ----+-- assigned ------------------- kCommit* --------|------------+
 //                                                                              |            |
-//     ^---------------- any failure that a recovery mends: drop all that is not committed --+   -> kDone
+//     ^---------------- any failure that a recovery mends: drop all that is not committed --+   -> kEnd -> kDone
 //
 // Partitions come and go at the instants between two transactions (rebalance.cc): tasks that go on wait there.
 #pragma once
@@ -137,12 +137,14 @@ class Worker {
     kSendCommit,
     kSendOffsets,
     kCommit,
+    kEnd,
     kDone
   };
 
   // One per phase, or per event of a phase (worker.cc; rebalance.cc; recovery.cc; replay.cc; commit.cc). Each does a
   // bounded piece.
   Result<Progress> step_phase();
+  Result<Progress> end();
   Result<Progress> on_event(Event event);
 
   // rebalance.cc: partitions come and go.
@@ -270,6 +272,7 @@ class Worker {
   std::optional<int64_t> waiting_since_us_;
   bool said_waiting_ = false;
   bool others_through_ = false;
+  bool topics_made_ = false;  // by this run: one that is missing later was deleted
   int64_t asked_others_us_ = std::numeric_limits<int64_t>::min() / 2;
 
   std::atomic<bool> stop_requested_ = false;

@@ -12,6 +12,7 @@ import pytest
 import wrackline as wl
 from tests.python.crash.harness import Answer, assert_same, read_answer
 from tests.python.crash.job import build
+from tests.python.kafka.bids import Bid, append, make_bids
 from tests.python.kafka.conftest import EVENTS, SETTINGS
 from tests.python.kafka.harness import (
     KafkaPlace,
@@ -37,6 +38,23 @@ def test_the_answer_is_that_of_the_local_log_and_of_polars(place: KafkaPlace, ch
         read = ended.said["ledger"][str(number)]["read"]
         assert {name: read[name] for name in counts} == counts
     assert place.committed() == {number: len(values) for number, values in enumerate(EVENTS)}
+
+
+def test_all_of_it_can_be_read_when_the_run_has_ended(broker: str, tmp_path: Path) -> None:
+    """A broker answers a commit before its readers see it: a run waits for that."""
+    bids = make_bids(200, bidders=200)
+    topic = own_name() + "bids"
+    with wl.Log(f"kafka://{broker}") as log:
+        log.create(topic, partitions=4)
+        append(log, topic, bids)
+    for number in range(12):
+        names = {"name": own_name() + "job", "log": f"kafka://{broker}", "state_dir": str(tmp_path / str(number))}
+        job = wl.Job(**names)
+        job.read(topic, Bid, time="dateTime", out_of_orderness="1s").write(names["name"] + "-out")
+        with reading(broker) as log:
+            job.run(until="now")
+            found = sum(len(log.read(names["name"] + "-out", partition=partition)) for partition in range(4))
+        assert found == len(bids), number
 
 
 def test_one_string_is_changed(broker: str, events_topic: str, tmp_path: Path, wanted: Answer) -> None:

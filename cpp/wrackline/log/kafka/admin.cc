@@ -339,6 +339,8 @@ Result<int64_t> Admin::append(const TopicPartition& partition, const Records& re
       if (i % 1024 == 0) rd_kafka_poll(handle_.get(), 0);
       if (!proven_.contains(partition)) {
         while (delivery.left > 0) rd_kafka_poll(handle_.get(), 10);
+        const std::lock_guard delivered(delivery.mutex);
+        if (!delivery.failure.ok()) break;
         proven_.insert(partition);
       }
       continue;
@@ -378,6 +380,8 @@ Result<int64_t> Admin::offset_of(const TopicPartition& partition, int64_t spec, 
         if (count == 0) return Status::retriable(what + ": no answer");
         const rd_kafka_topic_partition_t* answer = rd_kafka_ListOffsetsResultInfo_topic_partition(infos[0]);
         offset = answer->offset;
+        if (answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && offset < 0)  // a broker that has just started
+          return Status::retriable(what + ": not known yet");
         return status_of(answer->err, what);
       }));
   return offset;

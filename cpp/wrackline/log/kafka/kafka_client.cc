@@ -111,9 +111,12 @@ class KafkaClient final : public LogClient {
     if (!writable_) return tell(event::Failed{usable()});
     if (state_ == State::kEnding) return tell(event::Failed{still_ending()});
     state_ = State::kNotYet;
-    producer_.reset();  // its open transaction is aborted by the init of its successor
-    producer_ = std::make_unique<Producer>(admin_->share_config(), transactional() ? transactional_id : std::string(),
-                                           options_.transaction_timeout, wakeup_, clock_);
+    const std::string id = transactional() ? transactional_id : std::string();
+    if (producer_ == nullptr || !producer_->may_init(id)) {
+      producer_.reset();  // its open transaction is aborted by the init of its successor
+      producer_ =
+          std::make_unique<Producer>(admin_->share_config(), id, options_.transaction_timeout, wakeup_, clock_);
+    }
     producer_->start_init();
   }
   Status begin() override {

@@ -16,7 +16,11 @@ constexpr int16_t kTxnOffsetCommit = 28;
 constexpr int kBatch = 2'000;     // records of one produce call
 constexpr Millis kGrace = 5'000;  // what a call may take beyond its own timeout: some ignore it
 constexpr std::chrono::seconds kClosing(3);
-constexpr int kProving = 2'000;  // ms; mostly two or three
+constexpr Millis kProving = 2'000;  // mostly two or three
+// A broker refuses an init while it still writes the markers of the last transaction, a few milliseconds mostly; the
+// library asks again half a second later.
+constexpr std::chrono::milliseconds kMarkers(30);
+constexpr int kConnecting = 1'000;  // ms
 
 const char* name_of(Producer::Call call) {
   switch (call) {
@@ -56,6 +60,7 @@ struct Producer::Shared {
   std::shared_ptr<const Clock> clock;
   Connection connection;
   Sent sent;
+  std::chrono::steady_clock::time_point ended_at{};
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -117,6 +122,7 @@ struct Producer::Shared {
 
   Status init() {
     close();
+    std::this_thread::sleep_until(ended_at + kMarkers);
     // A request that is lost is repeated while the transaction may still succeed.
     std::vector<ConfOption> own = {
         {"message.timeout.ms", std::to_string(transaction_timeout)},
@@ -137,6 +143,10 @@ struct Producer::Shared {
       wakeup->watch(events.get());
     }
     if (!transactional()) return {};
+    // An init before there is a connection finds no coordinator, and the library looks again half a second later.
+    const rd_kafka_metadata_t* metadata = nullptr;
+    rd_kafka_metadata(handle.get(), 0, nullptr, &metadata, kConnecting);
+    if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
     return repeat(Call::kInit, [this](int timeout) { return rd_kafka_init_transactions(handle.get(), timeout); });
   }
 
@@ -170,6 +180,7 @@ struct Producer::Shared {
       return commit ? rd_kafka_commit_transaction(handle.get(), timeout)
                     : rd_kafka_abort_transaction(handle.get(), timeout);
     }));
+    ended_at = std::chrono::steady_clock::now();
     if ((sent.ends > 1 || sent.offsets > 1) && config->recycles_late_ends()) {
       log_line(LogLevel::kWarning, "kafka: the end of a transaction of " + transactional_id +
                                        " had to be sent again; a new producer goes on");
@@ -221,6 +232,10 @@ Producer::~Producer() {
   shared_->changed.notify_all();
   std::unique_lock lock(shared_->mutex);
   shared_->changed.wait_for(lock, kClosing, [this] { return shared_->closed; });
+}
+
+bool Producer::may_init(const std::string& transactional_id) const {
+  return running_ == Call::kNone && transactional_id == shared_->transactional_id;
 }
 
 void Producer::start(Call call) {
@@ -295,7 +310,7 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
           RD_KAFKA_V_END);
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ++next;
-        prove(partition);
+        WL_RETURN_IF_ERROR(prove(partition));
       } else {
         rd_kafka_headers_destroy(headers);
       }
@@ -322,7 +337,7 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
       ++next;
     }
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) prove(partition);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) WL_RETURN_IF_ERROR(prove(partition));
   }
   if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
     queued_[partition] = next;
@@ -332,9 +347,19 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
   return status_of(error, "topic '" + partition.topic + "', partition " + std::to_string(partition.partition));
 }
 
-void Producer::prove(const TopicPartition& partition) {
-  if (proven_.contains(partition)) return;
-  if (rd_kafka_flush(shared_->handle.get(), kProving) == RD_KAFKA_RESP_ERR_NO_ERROR) proven_.insert(partition);
+Status Producer::prove(const TopicPartition& partition) {
+  if (proven_.contains(partition)) return {};
+  const int64_t deadline = clock_->steady_us() + kProving * 1000;
+  do {
+    // A flush counts failures that nobody has taken as under way.
+    const rd_kafka_resp_err_t error = rd_kafka_flush(shared_->handle.get(), 20);
+    if (std::optional<Status> failure = take_failure()) return *std::move(failure);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      proven_.insert(partition);
+      return {};
+    }
+  } while (clock_->steady_us() < deadline);
+  return {};
 }
 
 std::optional<Status> Producer::take_failure() {

@@ -47,6 +47,7 @@ class Producer {
   Producer& operator=(const Producer&) = delete;
 
   // One at a time: REQUIRES that the answer of the one before was taken.
+  bool may_init(const std::string& transactional_id) const;  // else another producer has to
   void start_init();
   void start_send_offsets(const Offsets& offsets, GroupMetadata group);
   void start_commit();
@@ -68,7 +69,8 @@ class Producer {
   const std::shared_ptr<const Clock> clock_;
   // The first record of a producer in a partition goes alone. A broker that does not lead the partition yet refuses it,
   // and would take one behind it, whose acknowledgement the library takes for that of both: the first would be lost.
-  void prove(const TopicPartition& partition);
+  // The failure, if it is refused for good.
+  Status prove(const TopicPartition& partition);
 
   std::map<std::string, Topic> topics_;
   std::set<TopicPartition> proven_;

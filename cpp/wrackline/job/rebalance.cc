@@ -166,6 +166,7 @@ void Worker::ask_committed() {
 
 Status Worker::on_committed_offsets(const Offsets& offsets) {
   asked_ = false;
+  unstable_since_us_.reset();
   if (phase_ == Phase::kRunning) return on_others(offsets);
   if (phase_ != Phase::kFetchCommitted) return {};
   if (ask_again_) {
@@ -210,6 +211,7 @@ Status Worker::adopt_parked(const Offsets& offsets) {
 // is gone, nobody but us will end it before the log does.
 void Worker::on_unstable(const Offsets& offsets) {
   if (phase_ != Phase::kFetchCommitted) return;
+  unstable_since_us_ = env_.clock->steady_us();
   for (const auto& [partition, offset] : offsets) {
     const Result<CommitMetadata> metadata = CommitMetadata::decode(offset.metadata);
     if (!metadata.ok() || metadata->transactional_id == env_.transactional_id) continue;
@@ -220,6 +222,18 @@ void Worker::on_unstable(const Offsets& offsets) {
     to_fence_.push_back(owner);
   }
   fence_next();
+}
+
+// Every transaction of a member ends within its transaction_timeout: one that does not has been lost by the broker.
+Status Worker::check_unstable() const {
+  if (!unstable_since_us_) return {};
+  const Millis limit = std::max(options_.recovery_deadline, 2 * options_.transaction_timeout);
+  if (env_.clock->steady_us() - *unstable_since_us_ < limit * 1000) return {};
+  return Status::unavailable("job " + plan_->job() + ": the committed offsets of group '" + group_ +
+                             "' wait for the end of a transaction, and it has not come for " +
+                             std::to_string(limit / 1000) +
+                             " s. A broker that dies while it ends a transaction may lose the end: `kafka-transactions.sh "
+                             "find-hanging` shows that, and docs/kafka.md says what to do");
 }
 
 void Worker::fence_next() {

@@ -39,6 +39,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   to_take_.clear();
   missing_since_us_.reset();
   look_again_us_.reset();
+  unstable_since_us_.reset();
   assigned_ = answer_due_ = asked_ = ask_again_ = fencing_ = forgot_ = false;
   to_fence_.clear();
   stop_waiting_for_others();

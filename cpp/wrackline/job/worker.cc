@@ -52,6 +52,7 @@ Result<Progress> Worker::step_phase() {
         WL_RETURN_IF_ERROR(stop_waiting());
         return Progress::kWorked;
       }
+      WL_RETURN_IF_ERROR(check_unstable());
       if (look_again_us_ && env_.clock->steady_us() >= *look_again_us_) ask_committed();
       return on_event(client_->poll(1));
     case Phase::kInit:

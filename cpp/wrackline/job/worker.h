@@ -162,6 +162,7 @@ class Worker {
   Status adopt_parked(const Offsets& offsets);
   void on_unstable(const Offsets& offsets);
   void fence_next();
+  Status check_unstable() const;
   void forget(TaskSlot& slot);
   Status stop_waiting();
   Result<bool> taken_over() const;
@@ -263,6 +264,7 @@ class Worker {
   bool ask_again_ = false;                         // about other tasks than it asked for, or about later times
   std::optional<int64_t> missing_since_us_;        // offsets that the journal says there were
   std::optional<int64_t> look_again_us_;           // for them
+  std::optional<int64_t> unstable_since_us_;       // the end of a transaction is waited for
   std::deque<std::string> to_fence_;
   std::set<std::string> known_owners_;  // that are or have been in to_fence_
   bool fencing_ = false;

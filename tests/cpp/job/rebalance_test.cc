@@ -327,6 +327,24 @@ TEST_F(RebalanceTest, OwnerOfAnOpenTransactionIsFencedOnceAndThenWaitedFor) {
   EXPECT_NE(lines[0].find("meters-dead-0-0"), std::string::npos) << lines[0];
 }
 
+TEST_F(RebalanceTest, TransactionThatDoesNotEndIsNotWaitedForForEver) {
+  send(0, 10);
+  script->hold_committed = true;
+  const auto w = worker("a");
+  ASSERT_TRUE(until(*w, [&] { return script->inits == 1; }));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(w->step().ok());
+  script->events.emplace_back(event::Unstable{});
+  for (int i = 0; i < 59; ++i) {
+    ASSERT_TRUE(w->step().ok());
+    clock->advance(1'000);
+  }
+  ASSERT_TRUE(w->step().ok());
+  clock->advance(2'000);
+  const Result<Progress> progress = w->step();
+  ASSERT_EQ(progress.status().code(), Code::kUnavailable);
+  EXPECT_NE(progress.status().message().find("has not come for 60 s"), std::string::npos) << progress.status().message();
+}
+
 TEST_F(RebalanceTest, FencedOnceItRecoversAndTwiceItStops) {
   send(0, 10);
   const auto w = worker("a");

@@ -151,11 +151,24 @@ class Feed:
                     raise AssertionError(f"ended with {process.returncode} too soon: {out[-500:]}{err[-3000:]}")
             return sum(self.place.committed().values()) == len(self.sent)
 
-        wait_for(f"{len(self.sent)} records are committed", through, seconds)
+        try:
+            wait_for(f"{len(self.sent)} records are committed", through, seconds)
+        except AssertionError as late:
+            said = [stop(process)[-3000:] for process in processes]
+            raise AssertionError(f"{late}, but {self.place.committed()}; the jobs said {said}") from None
 
     def send_and_wait(self, *processes: subprocess.Popen[str], count: int = 1_000, seconds: float = SECONDS) -> None:
         self.more(count)
         self.wait(*processes, seconds=seconds)
+
+    def until_open(self, count: int = 1_000) -> None:
+        """Sends on until there are rows in an open transaction."""
+
+        def rows_are_open() -> bool:
+            self.more(count)
+            return bool(open_in(self.place.servers, self.place.windows))
+
+        wait_for("rows in an open transaction", rows_are_open)
 
     def finish(self) -> None:
         """Closes all windows, and looks whether the answer is exact."""
@@ -174,18 +187,26 @@ def answer_on_kafka(place: KafkaPlace, report: dict[str, Any]) -> Answer:
         return read_answer(log, report, place.prefix, plain)
 
 
-def assert_nothing_open(servers: str, topics: Iterable[str]) -> None:
-    """No transaction is left open: what is stable reaches as far as what was written. Markers may take a moment."""
+def open_in(servers: str, topic: str) -> list[int]:
+    """Partitions with records that are not stable: a transaction is open there, or its end is under way."""
     with reading(servers) as log:
+        _, partitions, _ = log._core.topic(topic)
 
-        def closed(topic: str, number: int) -> bool:
+        def unstable(number: int) -> bool:
             stable, written = (log._core.end_offset(topic, number, committed=only) for only in (True, False))
-            return stable == written
+            return bool(stable < written)
 
-        for topic in topics:
-            _, partitions, _ = log._core.topic(topic)
-            for number in range(partitions):
-                wait_for(f"the end of a transaction in {topic}, partition {number}", partial(closed, topic, number), 5)
+        return [number for number in range(partitions) if unstable(number)]
+
+
+def assert_nothing_open(servers: str, topics: Iterable[str]) -> None:
+    """No transaction is left open. The ends of those that were stopped take a moment."""
+    for topic in topics:
+        wait_for(f"the end of a transaction in {topic}", partial(_nothing_open_in, servers, topic), 5)
+
+
+def _nothing_open_in(servers: str, topic: str) -> bool:
+    return not open_in(servers, topic)
 
 
 class Watcher:

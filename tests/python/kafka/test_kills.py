@@ -26,6 +26,7 @@ from tests.python.kafka.harness import (
     KafkaPlace,
     assert_right,
     kills,
+    open_in,
     own_name,
     plain,
     reading,
@@ -153,21 +154,12 @@ def test_an_open_transaction_ends_with_the_next_start(broker: str, tmp_path: Pat
     place = BidPlace(tmp_path / "place", {"transaction_timeout": "60s", "commit_interval": "2s"}, servers=broker)
     feed = Feed(place, bidders=3_000, every_ms=5)
 
-    def ends() -> list[tuple[int, int]]:
-        with reading(broker) as log:
-            both = [
-                tuple(log._core.end_offset(place.windows, number, committed=only) for only in (True, False))
-                for number in range(PARTITIONS)
-            ]
-        return [(stable, written) for stable, written in both]
-
     with watched(place):
         with place.running(run={}, progress=True) as process:
             feed.send_and_wait(process)
-            feed.more(10_000)
-            wait_for("rows in an open transaction", lambda: any(stable < written for stable, written in ends()))
+            feed.until_open(5_000)
             process.kill()
-        assert any(stable < written for stable, written in ends())
+        assert open_in(broker, place.windows)
         began = time.monotonic()
         place.finish()
         assert time.monotonic() - began < 30

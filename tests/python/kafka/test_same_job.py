@@ -48,12 +48,12 @@ def test_all_of_it_can_be_read_when_the_run_has_ended(broker: str, tmp_path: Pat
         log.create(topic, partitions=4)
         append(log, topic, bids)
     for number in range(12):
-        names = {"name": own_name() + "job", "log": f"kafka://{broker}", "state_dir": str(tmp_path / str(number))}
-        job = wl.Job(**names)
-        job.read(topic, Bid, time="dateTime", out_of_orderness="1s").write(names["name"] + "-out")
+        name = own_name() + "job"
+        job = wl.Job(name, log=f"kafka://{broker}", state_dir=str(tmp_path / str(number)))
+        job.read(topic, Bid, time="dateTime", out_of_orderness="1s").write(name + "-out")
         with reading(broker) as log:
             job.run(until="now")
-            found = sum(len(log.read(names["name"] + "-out", partition=partition)) for partition in range(4))
+            found = sum(len(log.read(name + "-out", partition=partition)) for partition in range(4))
         assert found == len(bids), number
 
 

@@ -229,11 +229,11 @@ Status Worker::check_unstable() const {
   if (!unstable_since_us_) return {};
   const Millis limit = std::max(options_.recovery_deadline, 2 * options_.transaction_timeout);
   if (env_.clock->steady_us() - *unstable_since_us_ < limit * 1000) return {};
-  return Status::unavailable("job " + plan_->job() + ": the committed offsets of group '" + group_ +
-                             "' wait for the end of a transaction, and it has not come for " +
-                             std::to_string(limit / 1000) +
-                             " s. A broker that dies while it ends a transaction may lose the end: `kafka-transactions.sh "
-                             "find-hanging` shows that, and docs/kafka.md says what to do");
+  return Status::unavailable(
+      "job " + plan_->job() + ": the committed offsets of group '" + group_ +
+      "' wait for the end of a transaction, and it has not come for " + std::to_string(limit / 1000) +
+      " s. A broker that dies while it ends a transaction may lose the end: `kafka-transactions.sh "
+      "find-hanging` shows that, and docs/kafka.md says what to do");
 }
 
 void Worker::fence_next() {

@@ -88,8 +88,9 @@ Result<Progress> Worker::end() {
     const Event event = client_->poll(1);
     if (std::holds_alternative<std::monostate>(event)) return Progress::kIdle;
     if (const auto* failed = std::get_if<event::Failed>(&event)) {
-      log_line(LogLevel::kWarning, "job " + plan_->job() + ": all is committed, but readers may see the last of it late: " +
-                                       failed->status.message());
+      log_line(LogLevel::kWarning,
+               "job " + plan_->job() +
+                   ": all is committed, but readers may see the last of it late: " + failed->status.message());
     } else if (!std::holds_alternative<event::Initialised>(event)) {
       return Progress::kWorked;
     }

@@ -342,7 +342,8 @@ TEST_F(RebalanceTest, TransactionThatDoesNotEndIsNotWaitedForForEver) {
   clock->advance(2'000);
   const Result<Progress> progress = w->step();
   ASSERT_EQ(progress.status().code(), Code::kUnavailable);
-  EXPECT_NE(progress.status().message().find("has not come for 60 s"), std::string::npos) << progress.status().message();
+  EXPECT_NE(progress.status().message().find("has not come for 60 s"), std::string::npos)
+      << progress.status().message();
 }
 
 TEST_F(RebalanceTest, FencedOnceItRecoversAndTwiceItStops) {

@@ -30,7 +30,6 @@ from tests.python.kafka.harness import (
     own_name,
     plain,
     reading,
-    wait_for,
     watched,
 )
 

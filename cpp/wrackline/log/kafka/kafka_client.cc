@@ -114,8 +114,7 @@ class KafkaClient final : public LogClient {
     const std::string id = transactional() ? transactional_id : std::string();
     if (producer_ == nullptr || !producer_->may_init(id)) {
       producer_.reset();  // its open transaction is aborted by the init of its successor
-      producer_ =
-          std::make_unique<Producer>(admin_->share_config(), id, options_.transaction_timeout, wakeup_, clock_);
+      producer_ = std::make_unique<Producer>(admin_->share_config(), id, options_.transaction_timeout, wakeup_, clock_);
     }
     producer_->start_init();
   }
@@ -293,7 +292,7 @@ class KafkaClient final : public LogClient {
     const int64_t now = clock_->steady_us();
     if (now < serve_at_us_) return;
     serve_at_us_ = now + kServeEveryUs;
-    for (Reader* reader : readers()) reader->serve();
+    for (Reader* reader : readers()) reader->serve(now);
   }
 
   static Status still_ending() { return Status::invalid("the end of the last transaction has not been polled"); }

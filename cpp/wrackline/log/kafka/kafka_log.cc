@@ -52,7 +52,7 @@ class Pieces {
         return Status::retriable("reading topic '" + partition.topic + "': no answer");
       }
       wakeup_->wait(kLongestWait);
-      reader_->serve();
+      reader_->serve(clock_.steady_us());
     }
     position_ = piece.next_offset;
     return piece;

@@ -9,6 +9,9 @@
 namespace wrackline::kafka {
 namespace {
 
+constexpr int64_t kQuietUs = 1'000'000;
+constexpr int kConnecting = 20;  // ms
+
 Headers headers_of(rd_kafka_message_t& message) {
   Headers headers;
   rd_kafka_headers_t* raw = nullptr;
@@ -99,6 +102,7 @@ Event Reader::read(Reading& reading, int64_t max_records) {
   messages_.resize(static_cast<size_t>(std::max<int64_t>(max_records, 1)));
   const ssize_t count = rd_kafka_consume_batch_queue(reading.queue.get(), 0, messages_.data(), messages_.size());
   if (count <= 0) return {};
+  heard_ = true;
 
   size_t key_bytes = 0, value_bytes = 0;
   for (ssize_t i = 0; i < count; ++i) {
@@ -148,6 +152,19 @@ Event Reader::tell_end(Reading& reading) {
   if (reading.told_end == reading.position) return {};
   reading.told_end = reading.position;
   return event::AtEnd{reading.partition, reading.position};
+}
+
+// When all brokers were away, librdkafka 2.15.1 may come to rest without a connection: it skips every refresh of the
+// leaders ("no usable brokers"), and nothing connects until somebody asks for metadata. It does not always say that a
+// connection is gone, so a reader that hears nothing asks.
+void Reader::serve(int64_t now_us) {
+  rd_kafka_poll(handle_.get(), 0);
+  if (std::exchange(heard_, false) || readings_.empty()) quiet_since_us_ = now_us;
+  if (now_us - quiet_since_us_ < kQuietUs) return;
+  quiet_since_us_ = now_us;
+  const rd_kafka_metadata_t* metadata = nullptr;
+  rd_kafka_metadata(handle_.get(), 0, nullptr, &metadata, kConnecting);
+  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
 }
 
 Status Reader::failed(const Reading& reading, const rd_kafka_message_t& message) const {

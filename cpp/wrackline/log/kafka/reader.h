@@ -37,7 +37,7 @@ class Reader {
   // The same of one partition.
   Event poll(const TopicPartition& partition, int64_t max_records);
   // Serves what the library has to say of its connections. Now and then.
-  void serve() { rd_kafka_poll(handle_.get(), 0); }
+  void serve(int64_t now_us);
 
  private:
   struct Reading {
@@ -60,6 +60,8 @@ class Reader {
   std::map<TopicPartition, std::unique_ptr<Reading>> readings_;
   std::vector<Reading*> turns_;
   size_t next_ = 0;
+  bool heard_ = false;  // something came since serve()
+  int64_t quiet_since_us_ = 0;
   std::vector<rd_kafka_message_t*> messages_;
 };
 

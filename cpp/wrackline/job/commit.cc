@@ -253,8 +253,10 @@ Status Worker::on_committed() {
     for (auto& slot : tasks_) env_.run->reset.insert(slot->partition);
   }
   if (ending_) {
+    const bool in_log = env_.tap == nullptr && options_.guarantee == Guarantee::kExactlyOnce;
+    if (!in_log) return done();
+    client_->start_init(env_.transactional_id);
     phase_ = Phase::kEnd;
-    if (options_.guarantee == Guarantee::kExactlyOnce) client_->start_init(env_.transactional_id);
     return {};
   }
   phase_ = Phase::kRunning;

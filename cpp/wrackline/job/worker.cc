@@ -84,20 +84,23 @@ Result<Progress> Worker::step_phase() {
 // A broker answers a commit before readers can see it, and an init not before: whoever reads when the run has ended
 // sees all of it. What fails here changes nothing of what is committed.
 Result<Progress> Worker::end() {
-  if (options_.guarantee == Guarantee::kExactlyOnce) {
-    const Event event = client_->poll(1);
-    if (std::holds_alternative<std::monostate>(event)) return Progress::kIdle;
-    if (const auto* failed = std::get_if<event::Failed>(&event)) {
-      log_line(LogLevel::kWarning,
-               "job " + plan_->job() +
-                   ": all is committed, but readers may see the last of it late: " + failed->status.message());
-    } else if (!std::holds_alternative<event::Initialised>(event)) {
-      return Progress::kWorked;
-    }
+  const Event event = client_->poll(1);
+  if (std::holds_alternative<std::monostate>(event)) return Progress::kIdle;
+  if (const auto* failed = std::get_if<event::Failed>(&event)) {
+    log_line(LogLevel::kWarning,
+             "job " + plan_->job() +
+                 ": all is committed, but readers may see the last of it late: " + failed->status.message());
+  } else if (!std::holds_alternative<event::Initialised>(event)) {
+    return Progress::kWorked;
   }
+  WL_RETURN_IF_ERROR(done());
+  return Progress::kDone;
+}
+
+Status Worker::done() {
   phase_ = Phase::kDone;
   client_.reset();
-  return Progress::kDone;
+  return {};
 }
 
 Result<Progress> Worker::run() {

@@ -145,6 +145,7 @@ class Worker {
   // bounded piece.
   Result<Progress> step_phase();
   Result<Progress> end();
+  Status done();
   Result<Progress> on_event(Event event);
 
   // rebalance.cc: partitions come and go.

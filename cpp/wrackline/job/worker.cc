@@ -42,8 +42,7 @@ Result<Progress> Worker::step_phase() {
       return Progress::kWorked;
     case Phase::kAssign:
       if (stop_requested_) {  // what it had is committed, and nothing else is its own
-        phase_ = Phase::kDone;
-        client_.reset();
+        WL_RETURN_IF_ERROR(done());
         return Progress::kDone;
       }
       return on_event(client_->poll(1));

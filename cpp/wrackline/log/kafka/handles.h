@@ -33,4 +33,11 @@ using RdEvent = Owned<rd_kafka_event_t, rd_kafka_event_destroy>;
 using PartitionList = Owned<rd_kafka_topic_partition_list_t, rd_kafka_topic_partition_list_destroy>;
 using GroupMetadata = Owned<rd_kafka_consumer_group_metadata_t, rd_kafka_consumer_group_metadata_destroy>;
 
+// Waits for a connection, `timeout_ms` at most. Asking for metadata is what makes the library look for one.
+inline void await_connection(const Handle& handle, int timeout_ms) {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  rd_kafka_metadata(handle.get(), 0, nullptr, &metadata, timeout_ms);
+  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+}
+
 }  // namespace wrackline::kafka

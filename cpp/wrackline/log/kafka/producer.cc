@@ -144,9 +144,7 @@ struct Producer::Shared {
     }
     if (!transactional()) return {};
     // An init before there is a connection finds no coordinator, and the library looks again half a second later.
-    const rd_kafka_metadata_t* metadata = nullptr;
-    rd_kafka_metadata(handle.get(), 0, nullptr, &metadata, kConnecting);
-    if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+    await_connection(handle, kConnecting);
     return repeat(Call::kInit, [this](int timeout) { return rd_kafka_init_transactions(handle.get(), timeout); });
   }
 

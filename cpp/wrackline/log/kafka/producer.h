@@ -64,14 +64,13 @@ class Producer {
  private:
   struct Shared;
   void start(Call call);
-
-  const std::shared_ptr<Shared> shared_;  // with the thread
-  const std::shared_ptr<const Clock> clock_;
   // The first record of a producer in a partition goes alone. A broker that does not lead the partition yet refuses it,
   // and would take one behind it, whose acknowledgement the library takes for that of both: the first would be lost.
   // The failure, if it is refused for good.
   Status prove(const TopicPartition& partition);
 
+  const std::shared_ptr<Shared> shared_;  // with the thread
+  const std::shared_ptr<const Clock> clock_;
   std::map<std::string, Topic> topics_;
   std::set<TopicPartition> proven_;
   std::map<TopicPartition, int64_t> queued_;  // records of an append that met a full queue

@@ -162,9 +162,7 @@ void Reader::serve(int64_t now_us) {
   if (std::exchange(heard_, false) || readings_.empty()) quiet_since_us_ = now_us;
   if (now_us - quiet_since_us_ < kQuietUs) return;
   quiet_since_us_ = now_us;
-  const rd_kafka_metadata_t* metadata = nullptr;
-  rd_kafka_metadata(handle_.get(), 0, nullptr, &metadata, kConnecting);
-  if (metadata != nullptr) rd_kafka_metadata_destroy(metadata);
+  await_connection(handle_, kConnecting);
 }
 
 Status Reader::failed(const Reading& reading, const rd_kafka_message_t& message) const {

@@ -35,7 +35,8 @@ class Job:
 
     `log`: ``"memory:"``, ``"memory:NAME"``, ``"local:DIR"``, ``"kafka://HOST:PORT"``, a `wl.Kafka` or a `wl.Log`.
     `state_dir`: where checkpoints lie (of a memory log: in memory). Results become visible every `commit_interval`,
-    or after `commit_rows` records if that is sooner; after a crash at most `checkpoint_interval` is replayed.
+    or after `commit_rows` records if that is sooner, or after a quarter of the interval if windows have fired and there
+    is nothing else to do; after a crash at most `checkpoint_interval` is replayed.
     `memory_limit`: bytes of state beyond which the run ends with an error that names the step.
 
     `guarantee`: ``"at_least_once"`` does without transactions: after a crash rows may come twice. On Kafka `workers`

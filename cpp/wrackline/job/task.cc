@@ -433,6 +433,12 @@ Ledger Task::ledger_of(const std::vector<StepCounts>& counts) const {
   return ledger;
 }
 
+int64_t Task::panes() const {
+  int64_t panes = 0;
+  for (const auto& step : steps_) panes += step->counts().panes;
+  return panes;
+}
+
 int64_t Task::state_bytes() const {
   int64_t bytes = 0;
   for (const auto& step : steps_) bytes += step->state_bytes();

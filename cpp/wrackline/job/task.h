@@ -100,6 +100,7 @@ class Task final : private Emitter {
   int64_t late_warnings() const { return time_.late_warnings(); }  // records more than warn_late behind W
   uint64_t rows_hash() const { return rows_hash_; }
   Ledger ledger() const;
+  int64_t panes() const;  // that its windows have put out
   int64_t state_bytes() const;
   // Fails, naming the largest step, when state_bytes() > limit.
   Status check_memory(int64_t limit) const;

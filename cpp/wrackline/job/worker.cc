@@ -159,6 +159,7 @@ Result<Progress> Worker::take_next() {
 
 Result<Progress> Worker::on_event(Event event) {
   if (std::holds_alternative<std::monostate>(event)) {
+    if (phase_ == Phase::kRunning) panes_wait_ = panes() > committed_panes_;
     if (phase_ == Phase::kRunning && !waiting_since_us_) WL_RETURN_IF_ERROR(check_idle());
     return busy() ? Progress::kWorked : Progress::kIdle;
   }
@@ -413,7 +414,7 @@ Millis Worker::may_wait() const {
   const auto writing = [](const auto& slot) { return slot->checkpointer && slot->checkpointer->writing(); };
   if (std::any_of(tasks_.begin(), tasks_.end(), writing)) return kShort;
   if (!has_new()) return kLongest;
-  const int64_t due_us = last_commit_us_ + options_.commit_interval * 1000 - env_.clock->steady_us();
+  const int64_t due_us = commit_at_us() - env_.clock->steady_us();
   return std::clamp<Millis>((due_us + 999) / 1000, 0, kLongest);
 }
 

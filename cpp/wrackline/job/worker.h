@@ -232,6 +232,8 @@ class Worker {
   // commit.cc
   int64_t offsets_per_commit() const;
   bool commit_due() const;
+  int64_t commit_at_us() const;
+  int64_t panes() const;
   bool has_new() const;
   bool cut_due() const;
   Result<Progress> drain();
@@ -287,6 +289,8 @@ class Worker {
   Offsets offsets_;                // of the commit under way
   bool trim_due_ = false;          // the commit under way is one after a checkpoint interval
   bool drained_ = false;           // pending late panes of the commit under way are out
+  bool panes_wait_ = false;        // for a commit, and there is nothing else to do
+  int64_t committed_panes_ = 0;
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;
   int64_t rows_since_commit_ = 0;

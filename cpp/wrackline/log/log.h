@@ -131,8 +131,8 @@ class LogClient {
 
   virtual void start_init(const std::string& transactional_id) = 0;  // -> Initialised
   virtual Status begin() = 0;
-  // Code::kRetriable: the queue is full, poll and call again with the same records. Their offsets are ignored; so
-  // may be the timestamps of records without headers, for that of now.
+  // Code::kRetriable: the log cannot take more yet (a full queue), poll and call again with the same records. Their
+  // offsets are ignored; so may be the timestamps of records without headers, for that of now.
   virtual Status append(const TopicPartition& partition, const Records& records) = 0;
   // -> OffsetsSent. `offsets` are those of partitions that this client was assigned.
   virtual void start_send_offsets(const std::string& group, const Offsets& offsets) = 0;

@@ -77,12 +77,13 @@ struct WorkerTest : testing::Test {
     log = *open_log("memory:", clock);
     ASSERT_TRUE(log->create_topic("readings", 1).ok());
   }
-  std::unique_ptr<Worker> worker(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) {
+  std::unique_ptr<Worker> worker(const std::shared_ptr<const Plan>& plan, JobOptions options = {},
+                                 bool until_now = true) {
     WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = plan->job() + "-test-0-0"};
     env.open_store = [this](int32_t partition) -> Result<std::unique_ptr<Store>> {
       return memory_store_of(log, "tasks/" + std::to_string(partition));
     };
-    options.until_now = true;
+    options.until_now = until_now;
     return std::make_unique<Worker>(plan, options, env);
   }
   Status run(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) {
@@ -233,6 +234,31 @@ TEST_F(WorkerTest, LargeFiringIsAppendedPieceByPiece) {
   ASSERT_TRUE(run(reading_plan()).ok());
   EXPECT_EQ(values_of(*log, "results").size(), static_cast<size_t>(kKeys));
   EXPECT_LT(largest, 2 << 20);  // of some 6 MB
+}
+
+TEST_F(WorkerTest, PanesAreCommittedSoonIfThereIsNothingElseToDo) {
+  append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 25)});
+  const auto job = worker(reading_plan(), {.commit_interval = 1'000}, false);
+  const auto settle_after = [&](Millis ms) {
+    clock->advance(ms);
+    for (int idle = 0; idle < 10;) {
+      const auto progress = job->step();
+      ASSERT_TRUE(progress.ok()) << progress.status().to_string();
+      idle = *progress == Progress::kIdle ? idle + 1 : 0;
+    }
+  };
+  settle_after(0);
+  settle_after(249);
+  EXPECT_EQ(values_of(*log, "results").size(), 0);
+  settle_after(1);
+  EXPECT_EQ(values_of(*log, "results").size(), 1);
+
+  append_all(*log, "readings", {reading("c", "m", 1, 1)});  // no pane: a late row
+  settle_after(0);
+  settle_after(999);
+  EXPECT_EQ(values_of(*log, "late").size(), 0);
+  settle_after(1);
+  EXPECT_EQ(values_of(*log, "late").size(), 1);
 }
 
 TEST_F(WorkerTest, FirstThousandRefusedStopsWithNothingCommitted) {

@@ -1,5 +1,6 @@
 // What each error of each call of a transaction leads to. The broker here is librdkafka's mock: it answers errors that
 // it is told to, and proves nothing about exactly-once.
+#include <cstdlib>
 #include <map>
 
 #include "kafka/broker.h"
@@ -75,34 +76,36 @@ class Mock {
     rd_kafka_mock_push_request_errors_array(cluster_, rpc, 1, &error);
   }
   void heal() { rd_kafka_mock_clear_request_errors(cluster_, -1); }
+  void answer_after(int ms) { rd_kafka_mock_broker_set_rtt(cluster_, 1, ms); }
 
  private:
   rd_kafka_t* handle_;
   rd_kafka_mock_cluster_t* cluster_;
 };
 
+template <typename Wanted>
+Status wait_for(LogClient& client) {
+  const SystemClock clock;
+  const int64_t deadline = clock.steady_us() + 15'000'000;
+  while (clock.steady_us() < deadline) {
+    Event event = client.poll(1);
+    if (std::holds_alternative<Wanted>(event)) return {};
+    if (auto* failed = std::get_if<event::Failed>(&event)) return failed->status;
+    client.wait(50);
+  }
+  return Status::fatal("no answer");
+}
+
 // Ok, or the first failure of one whole transaction.
 Status transaction(LogClient& client, const std::string& id) {
-  const auto wait = [&](auto wanted) -> Status {
-    using Wanted = decltype(wanted);
-    const SystemClock clock;
-    const int64_t deadline = clock.steady_us() + 15'000'000;
-    while (clock.steady_us() < deadline) {
-      Event event = client.poll(1);
-      if (std::holds_alternative<Wanted>(event)) return {};
-      if (auto* failed = std::get_if<event::Failed>(&event)) return failed->status;
-      client.wait(50);
-    }
-    return Status::fatal("no answer");
-  };
   client.start_init(id);
-  WL_RETURN_IF_ERROR(wait(event::Initialised{}));
+  WL_RETURN_IF_ERROR(wait_for<event::Initialised>(client));
   WL_RETURN_IF_ERROR(client.begin());
   WL_RETURN_IF_ERROR(client.append({"t", 0}, values({"x"})));
   client.start_send_offsets("g", {{{"t", 0}, {1, "m"}}});
-  WL_RETURN_IF_ERROR(wait(event::OffsetsSent{}));
+  WL_RETURN_IF_ERROR(wait_for<event::OffsetsSent>(client));
   client.start_commit();
-  return wait(event::TransactionEnded{});
+  return wait_for<event::TransactionEnded>(client);
 }
 
 const char* outcome_of(const Status& status) {
@@ -149,6 +152,43 @@ INSTANTIATE_TEST_SUITE_P(OfEachCall, KafkaErrors,
                              default: return "TxnOffsetCommit";
                            }
                          });
+
+TEST(KafkaProducer, WaitsForItsFirstRecordWithoutHoldingItsOwner) {
+  Mock mock;
+  const auto log = open_log("kafka://" + mock.address(), std::make_shared<SystemClock>()).value();
+  auto client = std::move(log->client({.transaction_timeout = 20'000})).value();
+  client->start_init("patient");
+  ASSERT_TRUE(wait_for<event::Initialised>(*client).ok());
+  ASSERT_TRUE(client->begin().ok());
+  mock.answer_after(500);
+  int owner_was_free = 0;
+  Status status;
+  while ((status = client->append({"t", 0}, values({"a", "b", "c"}))).code() == Code::kRetriable) {
+    ++owner_was_free;
+    client->wait(5);
+  }
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  EXPECT_GT(owner_was_free, 2);
+  mock.answer_after(0);
+  client->start_commit();
+  EXPECT_TRUE(wait_for<event::TransactionEnded>(*client).ok());
+}
+
+// A client that nobody closed goes on while the process ends, and must not crash it: at random, in a thread of the
+// library's, once OpenSSL has cleaned up after itself. Here the client is made behind that, so that it is no chance.
+TEST(KafkaClientDeathTest, MayOutliveMain) {
+  const auto end_with_a_client = [] {
+    std::atexit([] {  // runs behind what the first client registers
+      const auto log = open_log("kafka://127.0.0.1:1", std::make_shared<SystemClock>(), {{"connect.timeout.ms", "300"}});
+      std::_Exit(log.status().code() == Code::kUnavailable ? 0 : 1);
+    });
+    static_cast<void>(
+        open_log("kafka://127.0.0.1:1", std::make_shared<SystemClock>(), {{"connect.timeout.ms", "300"}}));
+    std::exit(2);
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(end_with_a_client(), ::testing::ExitedWithCode(0), "");
+}
 
 }  // namespace
 }  // namespace wrackline

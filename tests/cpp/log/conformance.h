@@ -53,6 +53,16 @@ inline Records values(const std::vector<std::string>& all) {
   return records;
 }
 
+// append(), again while the log cannot take them yet.
+inline Status append_all(LogClient& client, const TopicPartition& partition, const Records& records) {
+  Status status = client.append(partition, records);
+  for (int again = 0; again < 1'000 && status.code() == Code::kRetriable; ++again) {
+    client.wait(5);
+    status = client.append(partition, records);
+  }
+  return status;
+}
+
 // What `look` returns, once it is `expected` or some seconds have passed: a broker shows what was committed, written or
 // aborted a moment later.
 template <typename T, typename F>

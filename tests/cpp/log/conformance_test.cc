@@ -109,8 +109,8 @@ TEST_P(LogConformance, ALargeBatchComesBackWhole) {
 TEST_P(LogConformance, RecordsOfATransactionAreInvisibleUntilItsCommit) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"a", "b"})).ok());
-  ASSERT_TRUE(writer->append({topic_, 1}, values({"c"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"a", "b"})).ok());
+  ASSERT_TRUE(append_all(*writer, {topic_, 1}, values({"c"})).ok());
   EXPECT_EQ(Strings(), read_values(partition_, kCommitted));
   EXPECT_EQ(Strings(), read_values({topic_, 1}, kCommitted));
   commit(*writer);
@@ -121,15 +121,15 @@ TEST_P(LogConformance, RecordsOfATransactionAreInvisibleUntilItsCommit) {
 TEST_P(LogConformance, ReadUncommittedSeesOpenAndAbortedRecords) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"aborted"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"aborted"})).ok());
   EXPECT_SOON(1, end(partition_, kUncommitted));
   abort(*writer);
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"committed"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"committed"})).ok());
   commit(*writer);
   auto other = producer("other");
   ASSERT_TRUE(other->begin().ok());
-  ASSERT_TRUE(other->append(partition_, values({"open"})).ok());
+  ASSERT_TRUE(append_all(*other, partition_, values({"open"})).ok());
   auto reader = client();  // an append may still be on its way to a broker
   reader->read_from(partition_, 0, kUncommitted);
   Strings seen;
@@ -145,7 +145,7 @@ TEST_P(LogConformance, ReadUncommittedSeesOpenAndAbortedRecords) {
 TEST_P(LogConformance, AMarkerTakesOneOffsetInEachPartitionWritten) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"a", "b"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"a", "b"})).ok());
   commit(*writer);
   EXPECT_SOON(3, end(partition_, kCommitted));
   EXPECT_EQ(0, end({topic_, 1}, kCommitted));
@@ -156,10 +156,10 @@ TEST_P(LogConformance, AMarkerTakesOneOffsetInEachPartitionWritten) {
 TEST_P(LogConformance, NextOffsetLiesBehindMarkersAndAbortedRecords) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"a"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"a"})).ok());
   commit(*writer);
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"x", "y"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"x", "y"})).ok());
   EXPECT_SOON(4, end(partition_, kUncommitted));
   abort(*writer);
   EXPECT_SOON(5, end(partition_, kCommitted));
@@ -176,12 +176,12 @@ TEST_P(LogConformance, ReadCommittedStopsAtTheOldestOpenTransaction) {
   auto second = producer("second");
   ASSERT_TRUE(log_->append(partition_, values({"before"})).ok());
   ASSERT_TRUE(first->begin().ok());
-  ASSERT_TRUE(first->append(partition_, values({"f"})).ok());
+  ASSERT_TRUE(append_all(*first, partition_, values({"f"})).ok());
   auto look = client();
   look->read_from(partition_, 1, kUncommitted);  // until "f" has arrived
   (void)expect<event::Polled>(*look);
   ASSERT_TRUE(second->begin().ok());
-  ASSERT_TRUE(second->append(partition_, values({"s"})).ok());
+  ASSERT_TRUE(append_all(*second, partition_, values({"s"})).ok());
   commit(*second);
   EXPECT_SOON(4, end(partition_, kUncommitted));  // its marker
   ASSERT_TRUE(log_->append(partition_, values({"plain"})).ok());
@@ -199,13 +199,13 @@ TEST_P(LogConformance, OnlyTheRecordsOfTheAbortedTransactionAreSkipped) {
   ASSERT_TRUE(first->begin().ok());
   ASSERT_TRUE(second->begin().ok());
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(first->append(partition_, values({"drop"})).ok());
-    ASSERT_TRUE(second->append(partition_, values({"keep" + std::to_string(i)})).ok());
+    ASSERT_TRUE(append_all(*first, partition_, values({"drop"})).ok());
+    ASSERT_TRUE(append_all(*second, partition_, values({"keep" + std::to_string(i)})).ok());
     ASSERT_TRUE(log_->append(partition_, values({"plain" + std::to_string(i)})).ok());
   }
   abort(*first);
   ASSERT_TRUE(first->begin().ok());
-  ASSERT_TRUE(first->append(partition_, values({"of the next"})).ok());
+  ASSERT_TRUE(append_all(*first, partition_, values({"of the next"})).ok());
   commit(*second);
   commit(*first);
   Strings got = read_values(partition_, kCommitted);
@@ -218,7 +218,7 @@ TEST_P(LogConformance, OnlyTheRecordsOfTheAbortedTransactionAreSkipped) {
 TEST_P(LogConformance, OffsetsAndMetadataBecomeVisibleWithTheRecords) {
   auto writer = producer("id");
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"a"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"a"})).ok());
   ASSERT_TRUE(send_offsets_now(*writer, "group-" + topic_, {{partition_, {7, "meta"}}, {{topic_, 1}, {8, ""}}}).ok());
   ASSERT_TRUE(
       send_offsets_now(*writer, "group-" + topic_, {{partition_, {9, std::string(kMaxOffsetMetadata, 'm')}}}).ok());
@@ -260,7 +260,7 @@ TEST_P(LogConformance, MetadataThatIsTooLongOrHasZeroBytesIsRefused) {
 TEST_P(LogConformance, InitAbortsTheOpenTransactionOfTheSameId) {
   auto former = producer("id-" + topic_);
   ASSERT_TRUE(former->begin().ok());
-  ASSERT_TRUE(former->append(partition_, values({"lost"})).ok());
+  ASSERT_TRUE(append_all(*former, partition_, values({"lost"})).ok());
   ASSERT_TRUE(send_offsets_now(*former, "group-" + topic_, {{partition_, {7, ""}}}).ok());
   auto look = client();
   look->read_from(partition_, 0, kUncommitted);
@@ -270,7 +270,7 @@ TEST_P(LogConformance, InitAbortsTheOpenTransactionOfTheSameId) {
   EXPECT_EQ(Strings(), read_values(partition_, kCommitted));
   EXPECT_TRUE(log_->committed("group-" + topic_).value().empty());
   ASSERT_TRUE(owner->begin().ok());
-  ASSERT_TRUE(owner->append(partition_, values({"kept"})).ok());
+  ASSERT_TRUE(append_all(*owner, partition_, values({"kept"})).ok());
   commit(*owner);
   EXPECT_SOON((Strings{"kept"}), read_values(partition_, kCommitted));
 }
@@ -283,13 +283,13 @@ TEST_P(LogConformance, AFencedOwnerIsToldSoByWhateverItCalls) {
     auto former = producer(id);
     if (call != 0) {
       ASSERT_TRUE(former->begin().ok());
-      ASSERT_TRUE(former->append(partition_, values({"lost"})).ok());
+      ASSERT_TRUE(append_all(*former, partition_, values({"lost"})).ok());
     }
     auto owner = producer(id);
     const auto made = [&](int which) {
       switch (which) {
         case 0: return former->begin().code();
-        case 1: return former->append(partition_, values({"x"})).code();
+        case 1: return append_all(*former, partition_, values({"x"})).code();
         case 2: return send_offsets_now(*former, "g", {{partition_, {1, ""}}}).code();
         case 3: former->start_commit(); return failure(*former);
         case 4: former->start_abort(); return failure(*former);
@@ -313,7 +313,7 @@ TEST_P(LogConformance, AFencedOwnerIsToldSoByWhateverItCalls) {
 TEST_P(LogConformance, OwnersOfDifferentIdsDoNotDisturbEachOther) {
   auto one = producer("one");
   ASSERT_TRUE(one->begin().ok());
-  ASSERT_TRUE(one->append(partition_, values({"1"})).ok());
+  ASSERT_TRUE(append_all(*one, partition_, values({"1"})).ok());
   auto two = producer("two");
   commit(*one);
   ASSERT_TRUE(two->begin().ok());
@@ -324,9 +324,9 @@ TEST_P(LogConformance, OwnersOfDifferentIdsDoNotDisturbEachOther) {
 TEST_P(LogConformance, CallsInTheWrongOrderAreRefused) {
   auto fresh = client();
   EXPECT_EQ(Code::kInvalidArgument, fresh->begin().code());
-  EXPECT_EQ(Code::kInvalidArgument, fresh->append(partition_, values({"x"})).code());
+  EXPECT_EQ(Code::kInvalidArgument, append_all(*fresh, partition_, values({"x"})).code());
   auto ready = producer("id");
-  EXPECT_EQ(Code::kInvalidArgument, ready->append(partition_, values({"x"})).code());
+  EXPECT_EQ(Code::kInvalidArgument, append_all(*ready, partition_, values({"x"})).code());
   EXPECT_EQ(Code::kInvalidArgument, send_offsets_now(*ready, "g", {}).code());
   ASSERT_TRUE(ready->begin().ok());
   EXPECT_EQ(Code::kInvalidArgument, ready->begin().code());
@@ -438,7 +438,7 @@ TEST_P(LogConformance, AbortedRecordsStaySkippedBehindATrim) {
   auto writer = producer("id");
   ASSERT_TRUE(log_->append(partition_, values({"a"})).ok());
   ASSERT_TRUE(writer->begin().ok());
-  ASSERT_TRUE(writer->append(partition_, values({"x", "y", "z"})).ok());
+  ASSERT_TRUE(append_all(*writer, partition_, values({"x", "y", "z"})).ok());
   EXPECT_SOON(4, end(partition_, kUncommitted));
   abort(*writer);
   EXPECT_SOON(5, end(partition_, kCommitted));

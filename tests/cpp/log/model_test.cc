@@ -105,7 +105,7 @@ TEST_P(LogModel, RandomOperationsAgree) {
             model.fates.push_back(Fate::kOpen);
             sent[who].clear();
           }
-          ASSERT_TRUE(client.append({topic, p}, some(open[who], p)).ok());
+          ASSERT_TRUE(append_all(client, {topic, p}, some(open[who], p)).ok());
           break;
         case 4:
           if (open[who] < 0) break;
@@ -126,7 +126,7 @@ TEST_P(LogModel, RandomOperationsAgree) {
           auto owner = producer(id(who));
           if (open[who] >= 0) {
             model.finish(open[who], Fate::kAborted, {});
-            ASSERT_EQ(Code::kFenced, client.append({topic, p}, values({"fenced"})).code());
+            ASSERT_EQ(Code::kFenced, append_all(client, {topic, p}, values({"fenced"})).code());
           }
           open[who] = -1;
           clients[who] = std::move(owner);

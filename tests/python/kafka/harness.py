@@ -154,7 +154,7 @@ class Feed:
         try:
             wait_for(f"{len(self.sent)} records are committed", through, seconds)
         except AssertionError as late:
-            said = [stop(process)[-3000:] for process in processes]
+            said = [said_by(process)[-3000:] for process in processes]
             raise AssertionError(f"{late}, but {self.place.committed()}; the jobs said {said}") from None
 
     def send_and_wait(self, *processes: subprocess.Popen[str], count: int = 1_000, seconds: float = SECONDS) -> None:
@@ -310,6 +310,13 @@ def assert_right(place: KafkaPlace, report: dict[str, Any], wanted: Answer, ever
 
 def stop(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> str:
     """Ends a job in order and returns what it said on stderr."""
+    err = said_by(process, number, seconds)
+    assert process.returncode == 0, err
+    return err
+
+
+def said_by(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM, seconds: float = 60) -> str:
+    """The same, however it ends."""
     process.send_signal(number)
     _, err = process.communicate(timeout=seconds)
     return err

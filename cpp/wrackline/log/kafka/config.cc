@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include <openssl/crypto.h>
 #include <sys/syslog.h>
 
 #include "wrackline/core/logging.h"
@@ -16,6 +17,12 @@ namespace wrackline::kafka {
 namespace {
 
 using Conf = Owned<rd_kafka_conf_t, rd_kafka_conf_destroy>;
+
+Conf new_conf() {
+  // A client may outlive main(): an end that hangs, a log that nobody closed. Its threads would find OpenSSL gone.
+  OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, nullptr);
+  return Conf(rd_kafka_conf_new());
+}
 
 constexpr std::string_view kScheme = "kafka:";
 constexpr const char* kConnectTimeout = "connect.timeout.ms";  // ours
@@ -125,7 +132,7 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
   }
   config.servers_ = std::string(servers);
   config.uri_ = "kafka://" + config.servers_;
-  const Conf conf(rd_kafka_conf_new());
+  const Conf conf = new_conf();
   for (const auto& [name, value] : settings) {
     if (name == kConnectTimeout) {
       WL_ASSIGN_OR_RETURN(config.connect_timeout_, positive(name, value));
@@ -153,7 +160,7 @@ Result<Config> Config::make(const std::string& uri, const LogSettings& settings)
 
 Result<Handle> Config::open(Role role, const std::vector<ConfOption>& own, Connection* connection,
                             const std::function<void(rd_kafka_conf_t*)>& prepare) const {
-  Conf conf(rd_kafka_conf_new());
+  Conf conf = new_conf();
   std::vector<ConfOption> options = {
       {"bootstrap.servers", servers_},      {"client.id", "wrackline"},    {"socket.nagle.disable", "true"},
       {"socket.keepalive.enable", "true"},  {"retry.backoff.ms", "20"},    {"reconnect.backoff.ms", "50"},

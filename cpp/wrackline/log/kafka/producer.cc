@@ -17,6 +17,7 @@ constexpr int kBatch = 2'000;     // records of one produce call
 constexpr Millis kGrace = 5'000;  // what a call may take beyond its own timeout: some ignore it
 constexpr std::chrono::seconds kClosing(3);
 constexpr Millis kProving = 2'000;  // mostly two or three
+constexpr int kProvingStep = 5;     // ms in which the owner waits for that
 // A broker refuses an init while it still writes the markers of the last transaction, a few milliseconds mostly; the
 // library asks again half a second later.
 constexpr std::chrono::milliseconds kMarkers(30);
@@ -65,6 +66,7 @@ struct Producer::Shared {
   std::mutex mutex;
   std::condition_variable changed;
   Handle handle;            // made on the thread, by init; used by the owner while no call runs
+  int64_t handles = 0;      // that were made
   std::mutex events_mutex;  // the owner drains failures meanwhile: a flush waits for that
   Queue events;             // of the handle
   bool closed = false;
@@ -137,6 +139,7 @@ struct Producer::Shared {
     });
     WL_RETURN_IF_ERROR(opened.status());
     handle = std::move(opened).value();
+    ++handles;
     {
       const std::lock_guard lock(events_mutex);
       events.reset(rd_kafka_queue_get_main(handle.get()));
@@ -240,7 +243,6 @@ void Producer::start(Call call) {
   running_ = call;
   if (call == Call::kInit || call == Call::kCommit || call == Call::kAbort) {
     topics_.clear();  // a handle that is replaced must not be in use
-    if (call == Call::kInit) proven_.clear();
     queued_.clear();
   }
   deadline_us_ = clock_->steady_us() + (shared_->transaction_timeout * 2 + kGrace) * 1000;
@@ -283,14 +285,23 @@ Status Producer::begin() {
 }
 
 Status Producer::append(const TopicPartition& partition, const Records& records) {
+  if (std::exchange(proven_by_, shared_->handles) != shared_->handles) proven_at_.clear();
   Topic& topic = topics_[partition.topic];
   if (topic == nullptr) topic.reset(rd_kafka_topic_new(shared_->handle.get(), partition.topic.c_str(), nullptr));
   const auto resumed = queued_.find(partition);
   int64_t next = resumed == queued_.end() ? 0 : resumed->second;
   rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
+  const auto sent_alone = [&] { return clock_->steady_us() + kProving * 1000; };
   const auto bytes = [](std::string_view text) { return const_cast<char*>(text.data()); };  // copied, not changed
 
   while (error == RD_KAFKA_RESP_ERR_NO_ERROR && next < records.size()) {
+    const bool first = !proven_at_.contains(partition);
+    if (!first) {
+      if (Status status = prove(partition); !status.ok()) {
+        queued_[partition] = next;
+        return status;
+      }
+    }
     if (records.any_headers()) {
       rd_kafka_headers_t* headers = rd_kafka_headers_new(4);
       for (const auto& [name, value] : records.headers(next)) {
@@ -308,13 +319,13 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
           RD_KAFKA_V_END);
       if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
         ++next;
-        WL_RETURN_IF_ERROR(prove(partition));
+        if (first) proven_at_[partition] = sent_alone();
       } else {
         rd_kafka_headers_destroy(headers);
       }
       continue;
     }
-    const int64_t end = std::min(records.size(), next + (proven_.contains(partition) ? kBatch : 1));
+    const int64_t end = std::min(records.size(), next + (first ? 1 : kBatch));
     batch_.assign(static_cast<size_t>(end - next), rd_kafka_message_t{});
     for (int64_t i = next; i < end; ++i) {
       rd_kafka_message_t& message = batch_[static_cast<size_t>(i - next)];
@@ -335,7 +346,7 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
       if (error != RD_KAFKA_RESP_ERR_NO_ERROR) break;
       ++next;
     }
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) WL_RETURN_IF_ERROR(prove(partition));
+    if (first && error == RD_KAFKA_RESP_ERR_NO_ERROR) proven_at_[partition] = sent_alone();
   }
   if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
     queued_[partition] = next;
@@ -346,17 +357,13 @@ Status Producer::append(const TopicPartition& partition, const Records& records)
 }
 
 Status Producer::prove(const TopicPartition& partition) {
-  if (proven_.contains(partition)) return {};
-  const int64_t deadline = clock_->steady_us() + kProving * 1000;
-  do {
-    // A flush counts failures that nobody has taken as under way.
-    const rd_kafka_resp_err_t error = rd_kafka_flush(shared_->handle.get(), 20);
-    if (std::optional<Status> failure = take_failure()) return *std::move(failure);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      proven_.insert(partition);
-      return {};
-    }
-  } while (clock_->steady_us() < deadline);
+  int64_t& until_us = proven_at_[partition];
+  if (until_us == 0) return {};
+  // A flush does not wait for linger.ms, and counts failures that nobody has taken as under way.
+  const bool through = rd_kafka_flush(shared_->handle.get(), kProvingStep) == RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (std::optional<Status> failure = take_failure()) return *std::move(failure);
+  if (!through && clock_->steady_us() < until_us) return Status::retriable("the first record is on its way");
+  until_us = 0;
   return {};
 }
 

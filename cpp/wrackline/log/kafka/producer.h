@@ -17,7 +17,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <thread>
 
@@ -56,7 +55,8 @@ class Producer {
   std::optional<Answer> take_answer();
 
   Status begin();
-  // kRetriable: the queue is full. The same records must come again: those that are queued are not queued twice.
+  // kRetriable: the queue is full, or the first record is still on its way (prove). The same records must come again:
+  // those that are queued are not queued twice.
   Status append(const TopicPartition& partition, const Records& records);
   // A record that could not be delivered, once.
   std::optional<Status> take_failure();
@@ -66,14 +66,16 @@ class Producer {
   void start(Call call);
   // The first record of a producer in a partition goes alone. A broker that does not lead the partition yet refuses it,
   // and would take one behind it, whose acknowledgement the library takes for that of both: the first would be lost.
-  // The failure, if it is refused for good.
+  // kRetriable: it is still on its way. The failure, if it is refused for good.
   Status prove(const TopicPartition& partition);
 
   const std::shared_ptr<Shared> shared_;  // with the thread
   const std::shared_ptr<const Clock> clock_;
   std::map<std::string, Topic> topics_;
-  std::set<TopicPartition> proven_;
-  std::map<TopicPartition, int64_t> queued_;  // records of an append that met a full queue
+  int64_t proven_by_ = 0;                       // the handle
+  std::map<TopicPartition, int64_t> proven_at_;  // of a partition that has had its first record: when to send others
+                                                 // behind it even so; 0: it has arrived
+  std::map<TopicPartition, int64_t> queued_;     // records of an append that is to come again
   std::vector<rd_kafka_message_t> batch_;
   Call running_ = Call::kNone;
   int64_t deadline_us_ = 0;

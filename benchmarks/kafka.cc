@@ -50,10 +50,11 @@ class Meter {
     if (records_ == 0 && records > 0) first_ = std::chrono::steady_clock::now(), at_first_ = records;
     records_ += records;
   }
-  Rate end() const {
-    const auto now = std::chrono::steady_clock::now();
+  void committed() { last_ = std::chrono::steady_clock::now(); }
+  Rate end() {
+    if (last_ < first_) committed();
     return {
-        .per_second = static_cast<double>(records_ - at_first_) / std::chrono::duration<double>(now - first_).count(),
+        .per_second = static_cast<double>(records_ - at_first_) / std::chrono::duration<double>(last_ - first_).count(),
         .cpu_per_million = (cpu_seconds() - cpu_) * 1e6 / static_cast<double>(records_),
         .start = std::chrono::duration<double>(first_ - begin_).count()};
   }
@@ -63,6 +64,7 @@ class Meter {
   const double cpu_ = cpu_seconds();
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   std::chrono::steady_clock::time_point first_;
+  std::chrono::steady_clock::time_point last_;
   int64_t at_first_ = 0;
   int64_t records_ = 0;
 };
@@ -118,12 +120,15 @@ struct Job {
                                             .until_now = true,
                                             .close = true},
                                            {.log = log, .clock = std::make_shared<SystemClock>()}));
+    int64_t commits = 0;
     const auto count = [&](const WorkerStats& stats) {
       meter.passed(stats.rows_taken - meter.records());
+      if (std::exchange(commits, stats.commits) != stats.commits) meter.committed();
       rows_out = stats.rows_out;
       return true;
     };
     bench::must(run->loop(count, 5));
+    static_cast<void>(count(run->stats()));
     const Rate rate = meter.end();
     if (meter.records() != bids) {
       std::fprintf(stderr, "%s took %lld records, not %lld; %lld recoveries\n", job.c_str(),

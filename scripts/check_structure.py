@@ -40,7 +40,7 @@ LIBRARIES: list[tuple[str, tuple[str, ...]]] = [
     ("rocksdb/", ("wrackline/store/rocksdb/", "wrackline/log/local/")),
     ("librdkafka/", ("wrackline/log/kafka/",)),
     ("xxhash", ("wrackline/core/hash.",)),
-    ("openssl/", ("wrackline/core/sha256.",)),
+    ("openssl/", ("wrackline/core/sha256.", "wrackline/log/kafka/")),
     ("simdjson", ("wrackline/codec/",)),
     ("absl/", ("wrackline/time/",)),
     ("pybind11/", ("bindings/",)),

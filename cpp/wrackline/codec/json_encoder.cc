@@ -1,6 +1,7 @@
 #include "wrackline/codec/json_encoder.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -54,6 +55,22 @@ char* put_timestamp(Millis t, bool iso, char* to) {
   *to++ = '"';
   return to;
 }
+
+// The edges of a window are the same in row after row of a firing: their text is copied.
+struct LastTime {
+  Millis value = 0;
+  size_t size = 0;  // 0: none yet
+  std::array<char, kMaxFixedSize> text{};
+
+  char* put(Millis t, bool iso, char* to) {
+    if (size == 0 || t != value) {
+      value = t;
+      size = static_cast<size_t>(put_timestamp(t, iso, text.data()) - text.data());
+    }
+    std::memcpy(to, text.data(), kMaxFixedSize);
+    return to + size;
+  }
+};
 
 // Bytes that value `row` may need.
 size_t max_size(const Column& column, int64_t row) {
@@ -168,6 +185,7 @@ void JsonEncoder::encode_each(const Batch& batch, int64_t count, RowAt row_at, M
     }
     return size;
   };
+  std::vector<LastTime> last_times(values.size());
   Records::Writer writer(out);
   if (rows > 1) writer.expect(rows, usual(keys), usual(values) + rows * (fixed - values.size() * kMaxFixedSize));
   for (int64_t i = 0; i < count; ++i) {
@@ -187,7 +205,10 @@ void JsonEncoder::encode_each(const Batch& batch, int64_t count, RowAt row_at, M
     if (values.empty()) *to++ = '{';
     for (size_t v = 0; v < values.size(); ++v) {
       to = put(names_[v], to);
-      to = put_value(*values[v], row, options_, to);
+      const Column& column = *values[v];
+      const bool time = column.type() == Type::kTimestamp && !column.is_null(row);
+      to =
+          time ? last_times[v].put(column.int64s()[row], options_.iso_times, to) : put_value(column, row, options_, to);
     }
     *to++ = '}';
     writer.end_record(static_cast<size_t>(to - start), timestamp);

@@ -56,7 +56,7 @@ if KILLS >= 100:
         ("old_blocks_dropped@1", "1ms", "during_restore@3"),
         ("naming_commit_sent@2", "1ms", "during_restore@2"),
         ("sealed@9", "10s", "during_replay@1"),
-        ("pane_out@90", "10s", "during_replay@7"),
+        ("pane_out@90", "10s", "during_replay@2"),
     ]
 
 

@@ -179,7 +179,8 @@ TEST(KafkaProducer, WaitsForItsFirstRecordWithoutHoldingItsOwner) {
 TEST(KafkaClientDeathTest, MayOutliveMain) {
   const auto end_with_a_client = [] {
     std::atexit([] {  // runs behind what the first client registers
-      const auto log = open_log("kafka://127.0.0.1:1", std::make_shared<SystemClock>(), {{"connect.timeout.ms", "300"}});
+      const auto log =
+          open_log("kafka://127.0.0.1:1", std::make_shared<SystemClock>(), {{"connect.timeout.ms", "300"}});
       std::_Exit(log.status().code() == Code::kUnavailable ? 0 : 1);
     });
     static_cast<void>(

@@ -72,7 +72,7 @@ class Producer {
   const std::shared_ptr<Shared> shared_;  // with the thread
   const std::shared_ptr<const Clock> clock_;
   std::map<std::string, Topic> topics_;
-  int64_t proven_by_ = 0;                       // the handle
+  int64_t proven_by_ = 0;                        // the handle
   std::map<TopicPartition, int64_t> proven_at_;  // of a partition that has had its first record: when to send others
                                                  // behind it even so; 0: it has arrived
   std::map<TopicPartition, int64_t> queued_;     // records of an append that is to come again

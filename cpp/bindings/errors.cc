@@ -56,7 +56,42 @@ PyObject* log_function() {
   return function;
 }
 
+// The last exception of a user's function, and the message that it became. Guarded by the GIL.
+struct Remembered {
+  std::string message;
+  PyObject* exception = nullptr;
+};
+
+Remembered& remembered() {
+  static auto* one = new Remembered();
+  return *one;
+}
+
+// "file.py, line 12", where the function of a traceback failed; empty if there is none.
+std::string place_of(py::handle exception) {
+  const py::object frames = py::module_::import("traceback").attr("extract_tb")(exception.attr("__traceback__"));
+  if (py::len(frames) == 0) return {};
+  const py::object last = frames[py::int_(-1)];
+  const std::string file = py::str(py::module_::import("os.path").attr("basename")(last.attr("filename")));
+  return file + ", line " + py::str(last.attr("lineno")).cast<std::string>();
+}
+
 }  // namespace
+
+Status failure_of(py::error_already_set& error) {
+  const py::object exception = error.value();
+  if (error.trace()) PyException_SetTraceback(exception.ptr(), error.trace().ptr());
+  const std::string type = py::str(py::type::handle_of(exception).attr("__name__"));
+  std::string text = py::str(exception);
+  if (text.size() > 500) text = text.substr(0, 500) + "...";
+  const std::string place = place_of(exception);
+  std::string message = type + (text.empty() ? "" : ": " + text) + (place.empty() ? "" : " (" + place + ")");
+  const bool of_a_row = error.matches(PyExc_Exception);
+  Remembered& last = remembered();
+  Py_XDECREF(std::exchange(last.exception, exception.inc_ref().ptr()));
+  last.message = message;
+  return of_a_row ? Status::invalid(std::move(message)) : Status::fatal(std::move(message));
+}
 
 void raise(const Status& status, Of of) {
   static PyObject* errors = py::module_::import("wrackline.errors").release().ptr();
@@ -65,6 +100,18 @@ void raise(const Status& status, Of of) {
   const py::object message = py::reinterpret_steal<py::object>(
       PyUnicode_DecodeUTF8(status.message().data(), static_cast<Py_ssize_t>(status.message().size()), "replace"));
   if (!message) throw py::error_already_set();
+  if (Remembered& last = remembered();
+      last.exception != nullptr && status.message().find(last.message) != std::string::npos) {
+    const auto cause = py::reinterpret_steal<py::object>(std::exchange(last.exception, nullptr));
+    if (PyObject_IsInstance(cause.ptr(), PyExc_Exception) != 1) {
+      PyErr_SetObject(py::type::handle_of(cause).ptr(), cause.ptr());
+      throw py::error_already_set();
+    }
+    const py::object raised = type(message);
+    PyException_SetCause(raised.ptr(), py::object(cause).release().ptr());
+    PyErr_SetObject(type.ptr(), raised.ptr());
+    throw py::error_already_set();
+  }
   PyErr_SetObject(type.ptr(), message.ptr());
   throw py::error_already_set();
 }

@@ -31,6 +31,11 @@ T check(Result<T> result, Of of = Of::kCall) {
   return std::move(result).value();
 }
 
+// An exception of a user's function as what its batch failed with: Code::kInvalidArgument, or kFatal for one that is
+// meant to end the program (KeyboardInterrupt). It is remembered: if its message ends the run, it is the cause of what
+// raise() raises, or is raised itself. REQUIRES: the GIL.
+Status failure_of(py::error_already_set& error);
+
 // Hands queued log lines to Python's logging. REQUIRES: the GIL.
 void pass_on_log_lines();
 

@@ -2,6 +2,7 @@
 
 #include "bindings.h"
 #include "table.h"
+#include "transform.h"
 #include <pybind11/stl.h>
 
 namespace wrackline::bindings {
@@ -77,6 +78,19 @@ Ref filter(PlanHandle& plan, const Ref& input, const std::string& column, const 
   return from_ref(check(plan.get().filter(to_ref(input), std::move(spec), name), Of::kJob));
 }
 
+Ref transform(PlanHandle& plan, const Ref& input, const std::string& kind, const std::string& calls,
+              py::function function, const std::vector<std::string>& reads, const std::vector<FieldTuple>& makes,
+              bool passes, const std::string& text, const std::string& on_error, const std::string& name) {
+  TransformSpec spec{.kind = kind,
+                     .reads = reads,
+                     .passes = passes,
+                     .makes = make_schema(makes)->fields(),
+                     .text = text,
+                     .on_error = check(parse_on_error(on_error), Of::kJob)};
+  spec.function = make_transform(calls, std::move(function), spec.makes);
+  return from_ref(check(plan.get().transform(to_ref(input), std::move(spec), name), Of::kJob));
+}
+
 Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& columns, int64_t within,
           std::optional<int64_t> allowed_lateness, bool null_key_group, const std::string& name) {
   return from_ref(
@@ -131,6 +145,9 @@ void register_plan(py::module_& m) {
            py::arg("partitioned_by") = std::vector<std::string>(), py::arg("max_record_bytes") = 1 << 20)
       .def("filter", &filter, py::arg("input"), py::kw_only(), py::arg("column"), py::arg("compare"), py::arg("value"),
            py::arg("is_time") = false, py::arg("name") = "")
+      .def("transform", &transform, py::arg("input"), py::kw_only(), py::arg("kind"), py::arg("calls"),
+           py::arg("function"), py::arg("reads"), py::arg("makes"), py::arg("passes"), py::arg("text"),
+           py::arg("on_error") = "dead_letter", py::arg("name") = "")
       .def("dedup", &dedup, py::arg("input"), py::kw_only(), py::arg("columns"), py::arg("within"),
            py::arg("allowed_lateness") = py::none(), py::arg("null_key_group") = false, py::arg("name") = "")
       .def("window", &window, py::arg("input"), py::kw_only(), py::arg("key"), py::arg("size"), py::arg("slide"),

@@ -4,63 +4,18 @@
 
 #include "bindings.h"
 #include "table.h"
+#include "values.h"
 #include <pybind11/stl.h>
-
-#include "wrackline/time/timestamp.h"
 
 namespace wrackline::bindings {
 namespace {
 
+using Kind = FromPython::Kind;
+
 constexpr int64_t kBatchRows = 8'192;
 
-// What Python gave, before a column's type is decided.
-enum class Kind : uint8_t { kNull, kBool, kInt, kFloat, kString, kBytes, kDatetime };
-
-class Python {
- public:
-  Python() {
-    const py::module_ datetime = py::module_::import("datetime");
-    datetime_ = datetime.attr("datetime");
-    utc_ = datetime.attr("timezone").attr("utc");
-    epoch_ = datetime_(1970, 1, 1, py::arg("tzinfo") = utc_);
-  }
-
-  // nullopt: none of the kinds.
-  std::optional<Kind> kind_of(py::handle value) const {
-    if (value.is_none()) return Kind::kNull;
-    if (PyBool_Check(value.ptr())) return Kind::kBool;
-    if (PyFloat_Check(value.ptr())) return Kind::kFloat;
-    if (PyLong_Check(value.ptr())) return Kind::kInt;
-    if (PyUnicode_Check(value.ptr())) return Kind::kString;
-    if (PyBytes_Check(value.ptr()) || PyByteArray_Check(value.ptr())) return Kind::kBytes;
-    if (py::isinstance(value, datetime_)) return Kind::kDatetime;
-    if (PyIndex_Check(value.ptr())) return Kind::kInt;  // NumPy's integers
-    return std::nullopt;
-  }
-
-  // Without a zone: UTC. Floored to milliseconds.
-  Millis millis_of(py::handle value) const {
-    py::object when = py::reinterpret_borrow<py::object>(value);
-    if (when.attr("tzinfo").is_none()) when = when.attr("replace")(py::arg("tzinfo") = utc_);
-    const py::object since = when - epoch_;
-    return since.attr("days").cast<int64_t>() * 86'400'000 + since.attr("seconds").cast<int64_t>() * 1'000 +
-           since.attr("microseconds").cast<int64_t>() / 1'000;
-  }
-
- private:
-  py::object datetime_;
-  py::object utc_;
-  py::object epoch_;
-};
-
-std::string quoted(const std::string& text) { return "\"" + text + "\""; }
-
 std::string place(int64_t row, const std::string& column) {
-  return "row " + std::to_string(row) + ", column " + quoted(column) + ": ";
-}
-
-std::string type_of(py::handle value) {
-  return py::str(py::type::handle_of(value).attr("__name__")).cast<std::string>();
+  return "row " + std::to_string(row) + ", column \"" + column + "\": ";
 }
 
 const char* kind_text(Kind kind) {
@@ -76,7 +31,7 @@ const char* kind_text(Kind kind) {
   return "";
 }
 
-Type type_of(Kind kind) {
+Type column_type(Kind kind) {
   switch (kind) {
     case Kind::kBool: return Type::kBool;
     case Kind::kInt: return Type::kInt64;
@@ -108,7 +63,7 @@ struct Inferred {
   std::vector<ColumnKind> columns;
   std::unordered_map<std::string, size_t> index;
 
-  void see(const Python& python, const py::dict& row, int64_t number, const std::string& prefix) {
+  void see(const FromPython& python, const py::dict& row, int64_t number, const std::string& prefix) {
     for (const auto& [key, value] : row) {
       if (!PyUnicode_Check(key.ptr())) {
         raise(
@@ -151,7 +106,7 @@ struct Inferred {
   SchemaPtr schema(int64_t rows) const {
     std::vector<Field> fields;
     for (const ColumnKind& column : columns) {
-      fields.push_back({.name = column.name, .type = type_of(column.kind), .nullable = column.present < rows});
+      fields.push_back({.name = column.name, .type = column_type(column.kind), .nullable = column.present < rows});
     }
     return std::make_shared<const Schema>(std::move(fields));
   }
@@ -187,71 +142,10 @@ std::vector<py::str> split_path(const std::string& path) {
   return parts;
 }
 
-void append(Column& column, const Field& field, py::handle value, const Python& python, int64_t row) {
-  const auto wrong = [&]() {
-    raise(Status::invalid(place(row, field.name) + "a " + type_of(value) + ", but the column is " +
-                          std::string(type_name(field.type))));
-  };
-  const std::optional<Kind> kind = python.kind_of(value);
-  if (!kind) wrong();
-  if (*kind == Kind::kNull) {
-    if (!field.nullable) {
-      raise(Status::invalid(place(row, field.name) + "no value, but the schema requires one (declare it as `| None`)"));
-    }
-    return column.append_null();
-  }
-  const auto int64 = [&]() -> int64_t {
-    const auto integer = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
-    if (!integer) throw py::error_already_set();
-    int overflow = 0;
-    const long long made = PyLong_AsLongLongAndOverflow(integer.ptr(), &overflow);
-    if (overflow != 0) {
-      raise(Status::invalid(place(row, field.name) + py::str(integer).cast<std::string>() + " does not fit int64"));
-    }
-    return made;
-  };
-  switch (field.type) {
-    case Type::kBool:
-      if (*kind != Kind::kBool) wrong();
-      return column.append_bool(value.ptr() == Py_True);
-    case Type::kInt64:
-      if (*kind != Kind::kInt) wrong();
-      return column.append_int64(int64());
-    case Type::kFloat64: {
-      if (*kind != Kind::kFloat && *kind != Kind::kInt) wrong();
-      const double made = PyFloat_AsDouble(value.ptr());
-      if (made == -1.0 && PyErr_Occurred() != nullptr) throw py::error_already_set();
-      return column.append_float64(made);
-    }
-    case Type::kString: {
-      if (*kind != Kind::kString) wrong();
-      Py_ssize_t size = 0;
-      const char* text = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
-      if (text == nullptr) throw py::error_already_set();
-      return column.append_string({text, static_cast<size_t>(size)});
-    }
-    case Type::kBytes: {
-      if (*kind != Kind::kBytes) wrong();
-      const py::bytes bytes(py::reinterpret_borrow<py::object>(value));
-      return column.append_string(std::string_view(bytes));
-    }
-    case Type::kTimestamp:
-      if (*kind == Kind::kDatetime) return column.append_int64(python.millis_of(value));
-      if (*kind == Kind::kInt) return column.append_int64(int64());
-      if (*kind == Kind::kString) {
-        if (const auto t = parse_iso(value.cast<std::string>())) return column.append_int64(*t);
-        raise(Status::invalid(place(row, field.name) + "\"" + value.cast<std::string>() + "\" is no ISO 8601 time"));
-      }
-      return wrong();
-    case Type::kDecimal:
-    case Type::kList: wrong();
-  }
-}
-
 // `paths`: where nested rows have each field; empty: under its name.
 Table table_from_rows(const py::sequence& rows, const std::optional<std::vector<FieldTuple>>& given,
                       const std::vector<std::string>& paths) {
-  const Python python;
+  const FromPython python;
   const auto count = static_cast<int64_t>(rows.size());
   SchemaPtr schema;
   if (given) {
@@ -276,7 +170,8 @@ Table table_from_rows(const py::sequence& rows, const std::optional<std::vector<
     for (int64_t row = first; row < end; ++row) {
       const py::dict one = row_at(rows, row);
       for (size_t c = 0; c < columns.size(); ++c) {
-        append(*columns[c], schema->field(static_cast<int>(c)), find(one, names[c], parts[c]), python, row);
+        const Field& field = schema->field(static_cast<int>(c));
+        python.append(*columns[c], field, find(one, names[c], parts[c]), [&] { return place(row, field.name); });
       }
     }
     auto batch = std::make_shared<Batch>();

@@ -5,11 +5,11 @@
 #include <unordered_map>
 
 #include "bindings.h"
+#include "values.h"
 #include <pybind11/stl.h>
 
 #include "wrackline/core/arrow.h"
 #include "wrackline/core/key.h"
-#include "wrackline/time/timestamp.h"
 
 namespace wrackline::bindings {
 namespace {
@@ -46,68 +46,6 @@ ColumnPtr as_floats(const Column& integers) {
   return floats;
 }
 
-py::object decimal_text(__int128 value) {
-  const bool negative = value < 0;
-  auto magnitude = negative ? -static_cast<unsigned __int128>(value) : static_cast<unsigned __int128>(value);
-  std::string digits;
-  do {
-    digits.insert(digits.begin(), static_cast<char>('0' + static_cast<int>(magnitude % 10)));
-    magnitude /= 10;
-  } while (magnitude != 0);
-  if (negative) digits.insert(digits.begin(), '-');
-  return py::reinterpret_steal<py::object>(PyLong_FromString(digits.c_str(), nullptr, 10));
-}
-
-// Makes datetimes in UTC from milliseconds: epoch + timedelta, which is exact.
-class Datetimes {
- public:
-  Datetimes() {
-    const py::module_ module = py::module_::import("datetime");
-    delta_ = module.attr("timedelta");
-    epoch_ = module.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = module.attr("timezone").attr("utc"));
-  }
-  py::object of(Millis t) const {
-    if (!in_event_time_range(t)) return py::int_(t);
-    return epoch_ + delta_(0, 0, 0, py::int_(t));
-  }
-
- private:
-  py::object delta_;
-  py::object epoch_;
-};
-
-py::object cell(const Column& column, int64_t row, const Datetimes* datetimes) {
-  if (column.is_null(row)) return py::none();
-  switch (column.type()) {
-    case Type::kBool: return py::bool_(column.bool_at(row));
-    case Type::kInt64: return py::int_(column.int64s()[row]);
-    case Type::kFloat64: return py::float_(column.float64s()[row]);
-    case Type::kString: {
-      const std::string_view text = column.string_at(row);
-      PyObject* made = PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
-      if (made == nullptr) throw py::error_already_set();
-      return py::reinterpret_steal<py::object>(made);
-    }
-    case Type::kBytes: {
-      const std::string_view bytes = column.string_at(row);
-      return py::bytes(bytes.data(), bytes.size());
-    }
-    case Type::kTimestamp: {
-      const Millis t = column.int64s()[row];
-      return datetimes != nullptr ? datetimes->of(t) : py::object(py::int_(t));
-    }
-    case Type::kDecimal: return decimal_text(column.decimal_at(row));
-    case Type::kList: {
-      py::list items;
-      for (int32_t i = column.offsets()[row]; i < column.offsets()[row + 1]; ++i) {
-        items.append(cell(column.items(), i, datetimes));
-      }
-      return items;
-    }
-  }
-  return py::none();
-}
-
 // A capsule that releases what it holds unless a consumer took it.
 template <typename T>
 py::capsule make_capsule(T value, const char* name) {
@@ -138,24 +76,6 @@ Table imported(ImportedTable table) {
   return {table.schema, std::move(batches)};
 }
 
-Table import_arrow(const py::object& frame) {
-  if (py::hasattr(frame, "__arrow_c_stream__")) {
-    const py::object capsule = frame.attr("__arrow_c_stream__")();
-    auto stream = take_from<ArrowArrayStream>(capsule, "arrow_array_stream");
-    // With the GIL: a stream may be written in Python.
-    return imported(check(import_stream(&stream)));
-  }
-  if (py::hasattr(frame, "__arrow_c_array__")) {
-    const py::tuple capsules = frame.attr("__arrow_c_array__")();
-    auto schema = take_from<ArrowSchema>(capsules[0], "arrow_schema");
-    auto array = take_from<ArrowArray>(capsules[1], "arrow_array");
-    return imported(check(import_batch(&schema, &array)));
-  }
-  raise(
-      Status::invalid("a " + std::string(py::str(py::type::of(frame).attr("__name__"))) +
-                      " has no Arrow interface (__arrow_c_stream__); give a Polars, pyarrow, pandas or DuckDB table"));
-}
-
 }  // namespace
 
 SchemaPtr make_schema(const std::vector<FieldTuple>& fields) {
@@ -177,6 +97,26 @@ std::vector<FieldTuple> field_tuples(const Schema& schema) {
   std::vector<FieldTuple> fields;
   for (const Field& field : schema.fields()) fields.emplace_back(field.name, type_text(field), field.nullable);
   return fields;
+}
+
+Result<Table> import_table(const py::object& frame) {
+  if (py::hasattr(frame, "__arrow_c_stream__")) {
+    const py::object capsule = frame.attr("__arrow_c_stream__")();
+    auto stream = take_from<ArrowArrayStream>(capsule, "arrow_array_stream");
+    // With the GIL: a stream may be written in Python.
+    WL_ASSIGN_OR_RETURN(ImportedTable table, import_stream(&stream));
+    return imported(std::move(table));
+  }
+  if (py::hasattr(frame, "__arrow_c_array__")) {
+    const py::tuple capsules = frame.attr("__arrow_c_array__")();
+    auto schema = take_from<ArrowSchema>(capsules[0], "arrow_schema");
+    auto array = take_from<ArrowArray>(capsules[1], "arrow_array");
+    WL_ASSIGN_OR_RETURN(ImportedTable table, import_batch(&schema, &array));
+    return imported(std::move(table));
+  }
+  return Status::invalid(
+      "a " + std::string(py::str(py::type::of(frame).attr("__name__"))) +
+      " has no Arrow interface (__arrow_c_stream__); give a Polars, pyarrow, pandas or DuckDB table");
 }
 
 Table::Table(SchemaPtr schema, Batches batches) : schema_(std::move(schema)), batches_(std::move(batches)) {
@@ -289,9 +229,22 @@ Result<Table> Table::conform(const SchemaPtr& schema) const {
   return Table(schema, std::move(out));
 }
 
+Result<std::shared_ptr<const Batch>> Table::one_batch() const {
+  if (batches_.size() == 1) return batches_.front();
+  std::vector<ColumnPtr> columns;
+  for (int c = 0; c < schema_->size(); ++c) {
+    auto column = std::make_shared<Column>(schema_->field(c).type, schema_->field(c).item);
+    column->reserve(length_);
+    for (const auto& batch : batches_) {
+      for (int64_t row = 0; row < batch->length; ++row) column->append_from(batch->column(c), row);
+    }
+    columns.push_back(std::move(column));
+  }
+  return plain_batch(schema_, std::move(columns), length_);
+}
+
 py::list rows_of(const Table& table, int64_t begin, int64_t end, bool times_as_datetime) {
-  const Datetimes made;
-  const Datetimes* datetimes = times_as_datetime ? &made : nullptr;
+  const ToPython python(times_as_datetime);
   std::vector<py::str> names;
   for (const Field& field : table.schema()->fields()) names.emplace_back(field.name);
   py::list rows;
@@ -299,7 +252,7 @@ py::list rows_of(const Table& table, int64_t begin, int64_t end, bool times_as_d
   for (const auto& batch : table.batches()) {
     for (int64_t row = std::max<int64_t>(begin - first, 0); row < std::min(end - first, batch->length); ++row) {
       py::dict one;
-      for (size_t c = 0; c < names.size(); ++c) one[names[c]] = cell(*batch->columns[c], row, datetimes);
+      for (size_t c = 0; c < names.size(); ++c) one[names[c]] = python.cell(*batch->columns[c], row);
       rows.append(std::move(one));
     }
     first += batch->length;
@@ -342,7 +295,7 @@ void register_table(py::module_& m) {
         export_schema(*table.schema(), &schema);
         return make_capsule(schema, "arrow_schema");
       });
-  m.def("import_arrow", &import_arrow, py::arg("frame"));
+  m.def("import_arrow", [](const py::object& frame) { return check(import_table(frame)); }, py::arg("frame"));
 }
 
 }  // namespace wrackline::bindings

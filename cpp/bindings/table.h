@@ -39,12 +39,17 @@ class Table {
   Result<Table> last_of(const std::vector<std::string>& columns) const;
   // The columns of `schema`, in its order.
   Result<Table> conform(const SchemaPtr& schema) const;
+  // All rows in one.
+  Result<std::shared_ptr<const Batch>> one_batch() const;
 
  private:
   SchemaPtr schema_;
   Batches batches_;
   int64_t length_ = 0;
 };
+
+// Of anything with an Arrow interface. Raises what the object raises. REQUIRES: the GIL.
+Result<Table> import_table(const py::object& frame);
 
 // Rows [begin, end) as dicts. `times_as_datetime`: UTC; a time that datetime cannot hold stays an int (ms).
 py::list rows_of(const Table& table, int64_t begin, int64_t end, bool times_as_datetime);

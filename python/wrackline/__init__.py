@@ -35,6 +35,7 @@ from wrackline.errors import (
     UnavailableError,
     WracklineError,
 )
+from wrackline.files import read_csv, read_ndjson, read_parquet
 from wrackline.job import Job
 from wrackline.kafka import Kafka
 from wrackline.ledger import Counts, Ledger
@@ -44,6 +45,7 @@ from wrackline.run import RunningJob, RunResult, Stats
 from wrackline.schema import Schema, field
 from wrackline.sources import BoundedRows, from_arrow, from_records
 from wrackline.stream import KeyedStream, SideStream, Stream, WindowedStream
+from wrackline.versions import show_versions
 from wrackline.watermarks import Watermark, monotonic, punctuated, punctuated_if
 from wrackline.windows import (
     Window,
@@ -109,8 +111,12 @@ __all__ = [
     "punctuated",
     "punctuated_if",
     "quantile",
+    "read_csv",
+    "read_ndjson",
+    "read_parquet",
     "rolling",
     "session",
+    "show_versions",
     "std",
     "sum",
     "tumbling",

@@ -111,6 +111,20 @@ class Plan:
     def filter(
         self, input: Ref, *, column: str, compare: str, value: object, is_time: bool = False, name: str = ""
     ) -> Ref: ...
+    def transform(
+        self,
+        input: Ref,
+        *,
+        kind: str,
+        calls: str,
+        function: Callable[..., Any],
+        reads: Sequence[str],
+        makes: Sequence[FieldTuple],
+        passes: bool,
+        text: str,
+        on_error: str = "dead_letter",
+        name: str = "",
+    ) -> Ref: ...
     def dedup(
         self,
         input: Ref,

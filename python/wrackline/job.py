@@ -9,15 +9,17 @@ from typing import Any, Literal
 
 from wrackline import _core
 from wrackline.durations import Duration, Time, to_millis, to_time
-from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError, NotYetError
+from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
 from wrackline.results import Result
 from wrackline.run import RunningJob, RunResult, Stats, run_to_end
-from wrackline.schema import Columns, suggestion, to_columns
+from wrackline.schema import Columns, Field, suggestion, to_columns
 from wrackline.sources import BoundedRows
-from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream, filter_value
+from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
+from wrackline.transforms import OnError
+from wrackline.verbs import Build, Comparison, filter_value
 from wrackline.watermarks import Watermark
 
 __all__ = ["Job"]
@@ -125,7 +127,8 @@ class Job:
         log_timestamp: str = "",
         warn_late: Duration = "1h",
     ) -> Stream:
-        """The input: a topic with a schema, or bounded rows (`wl.from_records`, `wl.from_arrow`).
+        """The input: a topic with a schema, or bounded rows (`wl.from_records`, `wl.from_arrow`, `wl.read_parquet`,
+        `wl.read_csv`, `wl.read_ndjson`).
 
         `time` is the event-time column (``"_timestamp"``: the record's own), in `unit` if it is a number.
         `out_of_orderness` is required for a topic; bounded rows have ``"all"``: the watermark moves at their end
@@ -187,7 +190,8 @@ class Job:
             return source, source.schema, ""
         if not isinstance(source, str):
             raise InvalidJobError(
-                f"read: give a topic, wl.from_records(...) or wl.from_arrow(...), not {type(source).__name__}"
+                f"read: give a topic, wl.from_records(...), wl.from_arrow(...) or wl.read_parquet(...), "
+                f"not {type(source).__name__}"
             )
         if not source:
             raise InvalidJobError("read: a topic needs a name")
@@ -235,32 +239,22 @@ class Job:
             raise InvalidJobError("dead_letters: this job reads nothing yet: call job.read() first")
         return DeadLetters(self, (1, "main"))
 
-    def _filter(self, ref: Ref, column: Any, op: str | None, value: Any, name: str, plan: Any = None) -> Ref:
-        label = name or "filter"
-        plan = plan or self._plan
-        if not isinstance(column, str):
-            if type(column).__module__.startswith("polars"):
-                raise NotYetError(
-                    f'{label}: expressions come with a later version; for now .filter("column", ">=", value)'
-                )
-            raise InvalidJobError(f'{label}: give .filter("column", ">=", value), not {column!r}')
-        if op is None:
-            raise InvalidJobError(f'{label}: give a comparison and a value: .filter("{column}", ">=", value)')
-        fields = {one[0]: one for one in plan.schema_of(ref)}
-        if column not in fields:
-            raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, list(fields))}")
-        from wrackline.schema import Field
-
-        given, is_time = filter_value(label, Field(*fields[column]), value)
-        made: Ref = plan.filter(ref, column=column, compare=op, value=given, is_time=is_time, name=name)
-        if plan is self._plan:
-            self._note(made, f"{column} {op} {value!r}", ref)
-        return made
-
-    def _check_late_filter(self, column: Any, op: str | None, value: Any) -> None:
-        plan = self._plan.copy()
-        for ref in plan.late_streams():
-            self._filter(ref, column, op, value, "", plan)
+    def _add_step(self, ref: Ref, kind: str, build: Build, name: str, on_error: OnError, plan: Any = None) -> Ref:
+        """Adds what `build` makes behind a stream; to `plan`, if it is not the job's own."""
+        label = name or kind
+        to = plan or self._plan
+        columns = Columns(tuple(Field(one, type_, nullable, one) for one, type_, nullable in to.schema_of(ref)))
+        made = build(label, columns)
+        if isinstance(made, Comparison):
+            given, is_time = filter_value(label, columns, made)
+            at: Ref = to.filter(ref, column=made.column, compare=made.op, value=given, is_time=is_time, name=name)
+            text = str(made)
+        else:
+            at = to.transform(ref, **vars(made), on_error=on_error, name=name)
+            text = made.text
+        if plan is None:
+            self._note(at, text, ref)
+        return at
 
     def _add_sink(self, stream: SideStream, topic: str, iso_times: bool, nan_as_string: bool) -> None:
         if not isinstance(topic, str):
@@ -295,8 +289,8 @@ class Job:
 
     def _late_refs(self, plan: Any, late: LateOfJob) -> list[Ref]:
         refs: list[Ref] = list(plan.late_streams())
-        for column, op, value in late._filters:
-            refs = [self._filter(ref, column, op, value, "", plan) for ref in refs]
+        for kind, build, on_error in late._steps:
+            refs = [self._add_step(ref, kind, build, "", on_error, plan) for ref in refs]
         return refs
 
     # ---- running ----

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from wrackline import html
 from wrackline.results import need, text_table
 
 if TYPE_CHECKING:
@@ -97,12 +98,25 @@ class Ledger(Mapping[str, Counts]):
 
     def __repr__(self) -> str:
         if not self._sums:
+            return self._title()
+        header, rows = self._cells()
+        return f"{self._title()}\n" + text_table(header, rows, frozenset(range(1, len(header))))
+
+    def _repr_html_(self) -> str:
+        header, rows = self._cells()
+        parts = [html.table(header, rows, right=range(1, len(header)))] if rows else []
+        return html.page(self._title(), *parts)
+
+    def _title(self) -> str:
+        if not self._sums:
             return "Ledger: nothing yet"
+        count = len(self.partitions)
+        over = f" over {count} partitions" if count > 1 else ""
+        return f"Ledger{over}: {'balances' if self.balances else 'DOES NOT BALANCE'}"
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        """Header and rows, one per step; what is counted beside only where there is any."""
         beside = [name for name in _BESIDE if any(counts.as_dict()[name] for counts in self._sums.values())]
         names = _SHOWN + beside
         header = ["step", *(name.replace("_", " ") for name in names)]
-        rows = [[step, *(f"{counts.as_dict()[name]:,}" for name in names)] for step, counts in self._sums.items()]
-        count = len(self.partitions)
-        over = f" over {count} partitions" if count > 1 else ""
-        verdict = "balances" if self.balances else "DOES NOT BALANCE"
-        return f"Ledger{over}: {verdict}\n" + text_table(header, rows, frozenset(range(1, len(header))))
+        return header, [[step, *(f"{counts.as_dict()[name]:,}" for name in names)] for step, counts in self.items()]

@@ -57,6 +57,12 @@ class Record:
         return next((value.decode() for key, value in self.headers if key == name), None)
 
 
+def records_of(chunk: _core.Records, partition: int) -> Iterator[Record]:
+    parts = zip(chunk.keys(), chunk.values(), chunk.headers(), chunk.timestamps(), chunk.offsets(), strict=True)
+    for key, value, headers, timestamp, offset in parts:
+        yield Record(key, value, tuple(headers), timestamp, partition, offset)
+
+
 class TopicRecords:
     """What `Log.read` found: whole partitions, one after the other, each in offset order."""
 
@@ -70,11 +76,7 @@ class TopicRecords:
     def __iter__(self) -> Iterator[Record]:
         for partition, chunks in self._partitions:
             for chunk in chunks:
-                parts = zip(
-                    chunk.keys(), chunk.values(), chunk.headers(), chunk.timestamps(), chunk.offsets(), strict=True
-                )
-                for key, value, headers, timestamp, offset in parts:
-                    yield Record(key, value, tuple(headers), timestamp, partition, offset)
+                yield from records_of(chunk, partition)
 
     def records(self) -> list[Record]:
         """The records with key, headers, timestamp, partition and offset."""
@@ -241,23 +243,22 @@ class Log:
         """All that lies in a topic now; by default what is committed."""
         if isolation not in ("committed", "uncommitted"):
             raise InvalidArgumentError(f'read: isolation is "committed" or "uncommitted", not {isolation!r}')
-        committed = isolation == "committed"
         _, partitions, _ = self._core.topic(topic)
         wanted = range(partitions) if partition is None else [partition]
-        found: list[tuple[int, list[_core.Records]]] = []
-        for number in wanted:
-            offset = self._core.start_offset(topic, number)
-            end = self._core.end_offset(topic, number, committed=committed)
-            chunks = []
-            while offset < end:
-                chunk = self._core.read(topic, number, offset, committed=committed)
-                if chunk.next_offset <= offset:
-                    break
-                if len(chunk):
-                    chunks.append(chunk)
-                offset = chunk.next_offset
-            found.append((number, chunks))
-        return TopicRecords(topic, found)
+        committed = isolation == "committed"
+        return TopicRecords(topic, [(number, list(self._chunks(topic, number, 0, committed))) for number in wanted])
+
+    def _chunks(self, topic: str, partition: int, offset: int, committed: bool) -> Iterator[_core.Records]:
+        """What lies in a partition now, from an offset on."""
+        offset = max(offset, self._core.start_offset(topic, partition))
+        end = self._core.end_offset(topic, partition, committed=committed)
+        while offset < end:
+            chunk = self._core.read(topic, partition, offset, committed=committed)
+            if chunk.next_offset <= offset:
+                break
+            if len(chunk):
+                yield chunk
+            offset = chunk.next_offset
 
     def trim(self, topic: str, *, partition: int = 0, before: int) -> None:
         """Deletes the records below offset `before`."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from wrackline import _core
+from wrackline import _core, html
+from wrackline.errors import InvalidArgumentError
+from wrackline.schema import Field
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
-__all__ = ["Result"]
+__all__ = ["Result", "need", "rows_html", "text_table"]
 
 _SHOWN = 10
+_NUMBERS = ("int64", "float64", "decimal")
 
 
 def need(module: str, extra: str) -> Any:
@@ -30,6 +33,13 @@ class Result:
 
     Times are UTC with milliseconds. `rows()` gives dicts, with datetimes (an edge of a window that datetime cannot
     hold stays milliseconds).
+
+    >>> import wrackline as wl
+    >>> wl.Job("all").read(wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}]), time="ts").collect()
+    2 rows
+    k  ts
+    a  1
+    b  2
     """
 
     def __init__(self, table: _core.Table) -> None:
@@ -53,6 +63,24 @@ class Result:
     def rows(self, *, times: str = "datetime") -> list[dict[str, Any]]:
         """All rows as dicts. ``times="ms"`` gives times as milliseconds since the epoch."""
         return self._table.rows(times_as_datetime=times != "ms")
+
+    def batches(self, rows: int = 65_536) -> Iterator[Result]:
+        """The same in pieces of so many rows, for what is too large to convert at once. Needs Polars or pyarrow.
+
+        >>> import wrackline as wl
+        >>> result = wl.Job("all").read(wl.from_records([{"ts": i} for i in range(5)]), time="ts").collect()
+        >>> [len(piece) for piece in result.batches(2)]
+        [2, 2, 1]
+        """
+        from wrackline.frames import engine
+
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows <= 0:
+            raise InvalidArgumentError(f"batches: rows must be a whole number > 0, not {rows!r}")
+        frame = engine().united([self])
+        return (
+            Result(_core.import_arrow(frame.slice(begin, rows)).conform(self.schema))
+            for begin in range(0, len(self), rows)
+        )
 
     def to_polars(self) -> pl.DataFrame:
         frame: pl.DataFrame = need("polars", "polars").DataFrame(self)
@@ -79,6 +107,23 @@ class Result:
             return f"{title} ({', '.join(self.columns)})"
         table = text_table(self.columns, [[_cell(row[name]) for name in self.columns] for row in shown])
         return f"{title}\n{table}" + (f"\n... {more:,} more" if more > 0 else "")
+
+    def _repr_html_(self) -> str:
+        return rows_html(self._table)
+
+
+def rows_html(table: _core.Table) -> str:
+    """The first rows for a notebook, with the types of the columns."""
+    names = [name for name, _, _ in table.schema]
+    kinds = [repr(Field(*one)).removeprefix(f"{one[0]}: ") for one in table.schema]
+    rows = table.rows(times_as_datetime=True, begin=0, end=_SHOWN)
+    right = {number for number, (_, kind, _) in enumerate(table.schema) if kind in _NUMBERS}
+    more = len(table) - len(rows)
+    return html.page(
+        f"{len(table):,} {'row' if len(table) == 1 else 'rows'}",
+        html.table(names, [[_cell(row[name]) for name in names] for row in rows], right=right, under=kinds),
+        note=f"... {more:,} more" if more else "",
+    )
 
 
 def _cell(value: object) -> str:

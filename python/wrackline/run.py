@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
+from wrackline import html
 from wrackline.durations import format_watermark
 from wrackline.ledger import Ledger
 
@@ -49,12 +50,30 @@ class Stats:
     def of(cls, values: dict[str, Any]) -> Stats:
         return cls(**{**values, "watermark": to_watermark(values["watermark"])})
 
+    def _repr_html_(self) -> str:
+        rows = []
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.name == "watermark":
+                text = format_watermark(of_watermark(value))
+            else:
+                text = f"{value:,}" if isinstance(value, int) else str(value)
+            rows.append([one.name.replace("_", " "), text])
+        return html.page("Stats", html.table([], rows, right={1}))
+
 
 def to_watermark(millis: int) -> float:
     """Milliseconds, or an infinity."""
     if millis <= -(2**63):
         return -math.inf
     return math.inf if millis >= 2**63 - 1 else millis
+
+
+def of_watermark(watermark: float) -> int:
+    """Milliseconds, those of the core where it is an infinity."""
+    if math.isfinite(watermark):
+        return int(watermark)
+    return -(2**63) if watermark < 0 else 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -70,9 +89,15 @@ class RunResult:
         return self.stats.rows_taken
 
     def __repr__(self) -> str:
+        return f"{self._title()}\n{self.ledger!r}"
+
+    def _repr_html_(self) -> str:
+        return html.page(self._title(), self.ledger._repr_html_())
+
+    def _title(self) -> str:
         stats = self.stats
         replayed = f", {stats.rows_replayed:,} replayed" if stats.rows_replayed else ""
-        return f"{stats.rows_taken:,} records in this run{replayed}, {stats.commits:,} commits\n{self.ledger!r}"
+        return f"{stats.rows_taken:,} records in this run{replayed}, {stats.commits:,} commits"
 
 
 class ProgressLine:
@@ -100,12 +125,10 @@ class ProgressLine:
         of = f" of {stats.rows_total:,}" if stats.rows_total else ""
         replayed = f" (replayed {stats.rows_replayed:,})" if stats.rows_replayed else ""
         phase = f" {stats.phase}" if stats.phase in ("starting", "replaying") else ""
-        watermark = (
-            int(stats.watermark) if math.isfinite(stats.watermark) else (-(2**63) if stats.watermark < 0 else 2**63 - 1)
-        )
+        watermark = format_watermark(of_watermark(stats.watermark))
         return (
             f"{self._job}{phase}: {stats.rows_taken:,}{of} rows{replayed}, {rate:,.0f}/s, "
-            f"watermark {format_watermark(watermark)}, {stats.late:,} late, {stats.dead_letters:,} dead"
+            f"watermark {watermark}, {stats.late:,} late, {stats.dead_letters:,} dead"
         )
 
     def end(self, stats: Stats) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from wrackline.aggregates import Aggregate
-from wrackline.durations import Duration, format_duration, to_millis, to_time
+from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
 from wrackline.results import Result
 from wrackline.schema import Columns, Field, suggestion
+from wrackline.transforms import OnError
+from wrackline.verbs import Build, Verbs
 from wrackline.windows import Window
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ Ref = tuple[int, str]  # node of the plan, port
 NullKey = Literal["dead_letter", "group"]
 
 
-class SideStream:
+class SideStream(Verbs):
     """Rows that left the main way: late ones, duplicates, dead letters. They can be filtered, written and collected."""
 
     def __init__(self, job: Job, refs: tuple[Ref, ...], label: str) -> None:
@@ -48,9 +49,19 @@ class SideStream:
                 fields.setdefault(name, Field(name, kind, nullable, name))
         return Columns(tuple(fields.values()), self._label)
 
-    def filter(self, column: Any, op: str | None = None, value: Any = None, *, name: str = "") -> SideStream:
-        """The rows whose column compares true: ``.filter("late_by_ms", ">", 60_000)``."""
-        return SideStream(self._job, self._add_filter(column, op, value, name), self._label)
+    def _add_step(self, kind: str, build: Build, name: str, on_error: OnError) -> Any:
+        refs = self._refs
+        if not refs:
+            raise InvalidJobError(f"{kind}: {self._label} has no rows: no step of this job makes any")
+        made = []
+        for i, ref in enumerate(refs):
+            made.append(
+                self._job._add_step(ref, kind, build, name if i == 0 or not name else f"{name}_{i + 1}", on_error)
+            )
+        return self._behind(tuple(made), kind)
+
+    def _behind(self, refs: tuple[Ref, ...], kind: str) -> Any:
+        return SideStream(self._job, refs, self._label)
 
     def write(
         self, topic: str, *, time_format: Literal["ms", "iso"] = "ms", nan: Literal["null", "string"] = "null"
@@ -80,15 +91,6 @@ class SideStream:
         _choice("revisions", revisions, ("last", "all"))
         return self._job._collect(self, until=until, close=close, rows=rows, seconds=seconds, revisions=revisions)
 
-    def _add_filter(self, column: Any, op: str | None, value: Any, name: str) -> tuple[Ref, ...]:
-        refs = self._refs
-        if not refs:
-            raise InvalidJobError(f"filter: {self._label} has no rows: no step of this job makes any")
-        made = []
-        for i, ref in enumerate(refs):
-            made.append(self._job._filter(ref, column, op, value, name if i == 0 or not name else f"{name}_{i + 1}"))
-        return tuple(made)
-
     def __repr__(self) -> str:
         return repr(self.schema)
 
@@ -96,23 +98,24 @@ class SideStream:
 class LateOfJob(SideStream):
     """All late rows of the job, also those of steps that are added later."""
 
-    def __init__(self, job: Job, filters: tuple[tuple[Any, str | None, Any], ...] = ()) -> None:
+    def __init__(self, job: Job, steps: tuple[tuple[str, Build, OnError], ...] = ()) -> None:
         super().__init__(job, (), "late")
-        self._filters = filters
+        self._steps = steps
 
     @property
     def _refs(self) -> tuple[Ref, ...]:
-        if self._filters:
-            raise InvalidJobError("job.late: filters are resolved when the job is complete")
+        if self._steps:
+            raise InvalidJobError("job.late: its steps are resolved when the job is complete")
         return tuple(self._job._plan.late_streams())
 
-    def filter(self, column: Any, op: str | None = None, value: Any = None, *, name: str = "") -> SideStream:
-        self._job._check_late_filter(column, op, value)
-        return LateOfJob(self._job, (*self._filters, (column, op, value)))
+    def _add_step(self, kind: str, build: Build, name: str, on_error: OnError) -> Any:
+        made = LateOfJob(self._job, (*self._steps, (kind, build, on_error)))
+        self._job._late_refs(self._job._plan.copy(), made)  # what is wrong is said here
+        return made
 
     @property
     def schema(self) -> Columns:
-        return LateOfJob(self._job).schema if self._filters else super().schema
+        return LateOfJob(self._job).schema if self._steps else super().schema
 
 
 class DeadLetters(SideStream):
@@ -121,8 +124,9 @@ class DeadLetters(SideStream):
     def __init__(self, job: Job, ref: Ref) -> None:
         super().__init__(job, (ref,), "dead_letters")
 
-    def filter(self, column: Any, op: str | None = None, value: Any = None, *, name: str = "") -> SideStream:
-        return DeadLetters(self._job, self._add_filter(column, op, value, name)[0])
+    def _behind(self, refs: tuple[Ref, ...], kind: str) -> Any:
+        # With other columns they are rows like others: the original bytes are no longer what is written.
+        return DeadLetters(self._job, refs[0]) if kind == "filter" else SideStream(self._job, refs, self._label)
 
 
 class Stream(SideStream):
@@ -143,10 +147,11 @@ class Stream(SideStream):
     def _revision_keys(self) -> list[str] | None:
         return self._keys
 
-    def filter(self, column: Any, op: str | None = None, value: Any = None, *, name: str = "") -> Stream:
-        """The rows whose column compares true: ``.filter("speed", ">=", 0)``. Null does not pass."""
-        (ref,) = self._add_filter(column, op, value, name)
-        return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "filter", self._keys)
+    def _behind(self, refs: tuple[Ref, ...], kind: str) -> Any:
+        (ref,) = refs
+        there = {name for name, _, _ in self._job._plan.schema_of(ref)}
+        keys = self._keys if self._keys is not None and there.issuperset(self._keys) else None
+        return Stream(self._job, ref, self._job._plan.step_name(ref[0]), kind, keys)
 
     def dedup(
         self,
@@ -373,18 +378,3 @@ def _check_columns(label: str, columns: list[str], schema: Columns) -> None:
     for column in columns:
         if schema.get(column) is None:
             raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, schema.names)}")
-
-
-def filter_value(label: str, field: Field, value: Any) -> tuple[Any, bool]:
-    """A value as the core takes it, and whether it is a time."""
-    if value is None:
-        raise InvalidJobError(f"{label}: nothing compares with None; null never passes a filter")
-    if field.type == "timestamp":
-        return to_time(value, label), True
-    if isinstance(value, dt.datetime):
-        raise InvalidJobError(f"{label}: column {field.name!r} is {field.type}, not a time")
-    if not isinstance(value, (bool, int, float, str, bytes)):
-        raise InvalidJobError(f"{label}: a value is a bool, number, str, bytes or datetime, not {value!r}")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InvalidJobError(f"{label}: {value} does not fit int64")
-    return value, False

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-import polars as pl
 import pytest
 
 import wrackline as wl
@@ -143,7 +142,6 @@ LATER: list[Callable[[], Any]] = [
     lambda: window(emit="delta"),
     lambda: window(early="10s"),
     lambda: wl.quantile("speed", 0.9),
-    lambda: readings().filter(pl.col("speed") > 0),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, assert_type
 
 import pandas as pd
@@ -65,6 +66,11 @@ with wl.Log("memory:") as lg:
 
 bounded = wl.Job("b").read(wl.from_records([{"ts": 1}]), time="ts", watermark=wl.punctuated("ts"))
 assert_type(wl.from_arrow(result), wl.BoundedRows)
+assert_type(wl.read_ndjson("*.ndjson", Reading), wl.BoundedRows)
+assert_type(wl.read_csv([Path("a.csv"), "b.csv"], separator=";"), wl.BoundedRows)
+assert_type(wl.read_parquet(Path("a.parquet"), columns=["truck_id"]), wl.BoundedRows)
+assert_type(list(result.batches(1_000)), list[wl.Result])
+wl.show_versions()
 driver = Driver(job, clock=5)
 driver.feed([{"event_id": "e"}, None, b"{}"])
 assert_type(driver.results("window", times="ms"), list[dict[str, Any]])
@@ -81,6 +87,7 @@ windowed.agg(n="count")  # type: ignore[arg-type]
 windowed.agg(wl.count())  # type: ignore[call-arg]
 fresh.dedup("event_id")  # type: ignore[call-arg]
 speeds.write("t", time_format="rfc")  # type: ignore[arg-type]
+wl.read_ndjson(5)  # type: ignore[arg-type]
 speeds.collect(revisions="first")  # type: ignore[arg-type]
 job.run(until="tomorrow")  # type: ignore[arg-type]
 wl.tumbling(5.5)  # type: ignore[arg-type]

@@ -177,8 +177,49 @@ ColumnPtr gather(const Column& column, const Buffer<int64_t>& rows) {
     result->set_length(static_cast<int64_t>(rows.size()), 0);
     return result;
   }
+  if (column.null_count() == 0 && (column.type() == Type::kString || column.type() == Type::kBytes)) {
+    Buffer<int32_t>& offsets = result->mutable_offsets();
+    offsets.resize(rows.size() + 1);
+    offsets[0] = 0;
+    for (size_t i = 0; i < rows.size(); ++i)
+      offsets[i + 1] = offsets[i] + static_cast<int32_t>(column.string_at(rows[i]).size());
+    Bytes& values = result->mutable_values();
+    values.resize(static_cast<size_t>(offsets[rows.size()]));
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::string_view text = column.string_at(rows[i]);
+      if (!text.empty()) std::memcpy(values.data() + offsets[i], text.data(), text.size());
+    }
+    result->set_length(static_cast<int64_t>(rows.size()), 0);
+    return result;
+  }
   result->reserve(static_cast<int64_t>(rows.size()));
   for (const int64_t row : rows) result->append_from(column, row);
+  return result;
+}
+
+ColumnPtr slice(const Column& column, int64_t begin, int64_t end) {
+  const auto copied = [](const auto& from, size_t first, size_t count, auto& to) {
+    to.resize(count);
+    if (count > 0) std::memcpy(to.data(), from + first, count * sizeof(*from));
+  };
+  const auto first = static_cast<size_t>(begin), rows = static_cast<size_t>(end - begin);
+  auto result = std::make_shared<Column>(column.type(), column.item());
+  if (column.null_count() > 0 || column.type() == Type::kBool || column.type() == Type::kList) {
+    result->reserve(end - begin);
+    for (int64_t row = begin; row < end; ++row) result->append_from(column, row);
+    return result;
+  }
+  if (has_offsets(column.type())) {
+    copied(column.offsets(), first, rows + 1, result->mutable_offsets());
+    const int32_t base = column.offsets()[first];
+    for (int32_t& offset : result->mutable_offsets()) offset -= base;
+    copied(column.values().data(), static_cast<size_t>(base), static_cast<size_t>(result->offsets()[rows]),
+           result->mutable_values());
+  } else {
+    const size_t width = column.type() == Type::kDecimal ? 16 : 8;
+    copied(column.values().data(), first * width, rows * width, result->mutable_values());
+  }
+  result->set_length(end - begin, 0);
   return result;
 }
 
@@ -202,8 +243,8 @@ Batch take_rows(const Batch& batch, const Buffer<int64_t>& rows) {
   result.origin = batch.origin;
   result.columns.reserve(batch.columns.size());
   for (const ColumnPtr& column : batch.columns) result.columns.push_back(gather(*column, rows));
-  result.event_times.resize(rows.size());
-  for (size_t i = 0; i < rows.size(); ++i) {
+  result.event_times.resize(batch.event_times.empty() ? 0 : rows.size());
+  for (size_t i = 0; i < result.event_times.size(); ++i) {
     result.event_times[i] = batch.event_times[static_cast<size_t>(rows[i])];
   }
   if (!batch.record_of.empty()) {
@@ -222,11 +263,18 @@ Batch take_rows(const Batch& batch, const Buffer<int64_t>& rows) {
 }
 
 Batch slice_rows(const Batch& batch, int64_t begin, int64_t end) {
-  Buffer<int64_t> rows(static_cast<size_t>(end - begin));
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = begin + static_cast<int64_t>(i);
-  Batch without_moves = batch;
-  without_moves.moves.clear();
-  Batch result = take_rows(without_moves, rows);
+  const auto part = [&](const auto& all) {
+    return all.empty() ? all : std::decay_t<decltype(all)>(all.begin() + begin, all.begin() + end);
+  };
+  Batch result;
+  result.schema = batch.schema;
+  result.length = end - begin;
+  result.watermark = batch.watermark;
+  result.records = batch.records;
+  result.origin = batch.origin;
+  for (const ColumnPtr& column : batch.columns) result.columns.push_back(slice(*column, begin, end));
+  result.event_times = part(batch.event_times);
+  result.record_of = part(batch.record_of);
   for (const Move& move : batch.moves) {
     if (move.position <= begin && !(begin == 0 && move.position == 0)) {
       result.watermark = std::max(result.watermark, move.watermark);

@@ -124,6 +124,7 @@ using ColumnPtr = std::shared_ptr<const Column>;
 
 // Rows at `rows` of `column`, in that order.
 ColumnPtr gather(const Column& column, const Buffer<int64_t>& rows);
+ColumnPtr slice(const Column& column, int64_t begin, int64_t end);
 // `length` rows that are all null.
 ColumnPtr null_column(const Field& field, int64_t length);
 
@@ -140,7 +141,7 @@ struct Batch {
   std::vector<ColumnPtr> columns;
   int64_t length = 0;
 
-  Buffer<Millis> event_times;         // one per row
+  Buffer<Millis> event_times;         // one per row; none yet in rows that are read
   Millis watermark = kMinusInfinity;  // that the first row is judged by
   std::vector<Move> moves;            // ascending in position and in watermark
 

@@ -27,6 +27,7 @@ inline constexpr std::string_view kTimestamp = "timestamp";
 inline constexpr std::string_view kTimestampUnit = "timestamp_unit";
 inline constexpr std::string_view kNullKey = "null_key";
 inline constexpr std::string_view kOverflow = "overflow";
+inline constexpr std::string_view kFunction = "function";  // an expression or a Python function failed
 }  // namespace reason
 
 // Where a step puts what it makes. Implemented by the task.

@@ -169,6 +169,21 @@ Result<StreamRef> Plan::filter(StreamRef input, FilterSpec spec, std::string nam
                   .below_window = rows_below_window(input)});
 }
 
+Result<StreamRef> Plan::transform(StreamRef input, TransformSpec spec, std::string name) {
+  check_stream(input);
+  WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), spec.kind));
+  const SchemaPtr schema = schema_of(input);
+  Result<SchemaPtr> output = transform_output(spec, *schema);
+  WL_RETURN_IF_ERROR(output.status().with_context(named));
+  return add(Node{.name = std::move(named),
+                  .input = input,
+                  .schema = std::move(output).value(),
+                  .input_schema = schema,
+                  .spec = std::move(spec),
+                  .emits_more_than_once = node(input.node).emits_more_than_once,
+                  .below_window = rows_below_window(input)});
+}
+
 Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string name) {
   check_stream(input);
   WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "dedup"));
@@ -257,10 +272,15 @@ Status Plan::finish() {
 }
 
 std::optional<std::vector<std::string>> Plan::result_key(StreamRef stream) const {
+  const SchemaPtr schema = schema_of(stream);
   while (stream.node > kDeadLetters) {
     const Node& from = node(stream.node);
     if (stream.port != Port::kMain) return std::nullopt;  // late rows and duplicates have columns of their own
-    if (const auto* window = std::get_if<WindowSpec>(&from.spec)) return window->key_columns;
+    if (const auto* window = std::get_if<WindowSpec>(&from.spec)) {
+      const bool there = std::all_of(window->key_columns.begin(), window->key_columns.end(),
+                                     [&](const std::string& column) { return schema->index_of(column) >= 0; });
+      return there ? std::optional(window->key_columns) : std::nullopt;
+    }
     stream = from.input;
   }
   return std::nullopt;
@@ -317,6 +337,8 @@ std::vector<bool> Plan::used_columns() const {
   use(source_->watermark.column);
   for (const Node& node : nodes_) {
     if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) use(filter->column);
+    if (const auto* transform = std::get_if<TransformSpec>(&node.spec))
+      std::for_each(transform->reads.begin(), transform->reads.end(), use);
     if (const auto* dedup = std::get_if<DedupSpec>(&node.spec))
       std::for_each(dedup->columns.begin(), dedup->columns.end(), use);
     if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
@@ -342,12 +364,20 @@ Result<std::vector<std::unique_ptr<Step>>> Plan::make_steps(const SchemaPtr& sou
       case Port::kLate: inputs[i] = late_schema(*inputs[above]); break;
       case Port::kDuplicates: inputs[i] = inputs[above]; break;
     }
-    outputs[i] = std::holds_alternative<WindowSpec>(node.spec) ? node.schema : inputs[i];
+    if (std::holds_alternative<WindowSpec>(node.spec)) {
+      outputs[i] = node.schema;
+    } else if (const auto* transform = std::get_if<TransformSpec>(&node.spec)) {
+      WL_ASSIGN_OR_RETURN(outputs[i], transform_output(*transform, *inputs[i]));
+    } else {
+      outputs[i] = inputs[i];
+    }
     auto made = std::visit(
         [&](const auto& spec) -> Result<std::unique_ptr<Step>> {
           using Spec = std::decay_t<decltype(spec)>;
           if constexpr (std::is_same_v<Spec, FilterSpec>)
             return make_filter_step(node.name, spec, inputs[i]);
+          else if constexpr (std::is_same_v<Spec, TransformSpec>)
+            return make_transform_step(node.name, spec, inputs[i]);
           else if constexpr (std::is_same_v<Spec, DedupSpec>)
             return make_dedup_step(node.name, spec, inputs[i]);
           else if constexpr (std::is_same_v<Spec, WindowSpec>)
@@ -397,6 +427,8 @@ std::string Plan::describe() const {
     if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) {
       text += "filter " + filter->column + " " + std::to_string(static_cast<int>(filter->compare)) + " " +
               to_text(filter->value);
+    } else if (const auto* transform = std::get_if<TransformSpec>(&node.spec)) {
+      text += transform->kind + " " + transform->text;
     } else if (const auto* dedup = std::get_if<DedupSpec>(&node.spec)) {
       text += "dedup " + list(dedup->columns) + " within=" + format_duration(dedup->within) +
               " allowed_lateness=" + format_duration(dedup->allowed_lateness) +

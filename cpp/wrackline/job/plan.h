@@ -17,6 +17,7 @@
 #include "wrackline/dedup/dedup.h"
 #include "wrackline/time/time_stage.h"
 #include "wrackline/transform/filter.h"
+#include "wrackline/transform/transform.h"
 #include "wrackline/window/window.h"
 
 namespace wrackline {
@@ -76,6 +77,7 @@ class Plan {
   // Exactly one source. `name` of a node: empty for one derived from what it does ("filter", "filter_2").
   Result<StreamRef> read(SourceSpec spec);
   Result<StreamRef> filter(StreamRef input, FilterSpec spec, std::string name);
+  Result<StreamRef> transform(StreamRef input, TransformSpec spec, std::string name);
   Result<StreamRef> dedup(StreamRef input, DedupOptions options, std::string name);
   // `key_given`: key_by() was called (with no columns: the whole stream).
   Result<StreamRef> window(StreamRef input, WindowSpec spec, bool key_given, std::string name);
@@ -89,7 +91,7 @@ class Plan {
     StreamRef input;
     SchemaPtr schema;  // of Port::kMain
     SchemaPtr input_schema;
-    std::variant<std::monostate, FilterSpec, DedupSpec, WindowSpec> spec;
+    std::variant<std::monostate, FilterSpec, TransformSpec, DedupSpec, WindowSpec> spec;
     bool dedup_default_lateness = false;
     bool emits_more_than_once = false;  // a window may put out several panes
     bool below_window = false;          // rows have no record of their own
@@ -101,7 +103,8 @@ class Plan {
   const std::vector<SinkSpec>& sinks() const { return sinks_; }
   SchemaPtr schema_of(StreamRef stream) const;
 
-  // Of a stream of result rows: the key columns of their window. Rows of other streams keep their record's key.
+  // Of a stream of result rows: the key columns of their window, if they still have them. Rows of other streams keep
+  // their record's key.
   std::optional<std::vector<std::string>> result_key(StreamRef stream) const;
   // Every late stream: those of windows and dedups (job.late).
   std::vector<StreamRef> late_streams() const;

@@ -36,9 +36,7 @@ Batch RowsSource::read(int64_t offset, int64_t max_rows, bool& tombstone) const 
   const int64_t begin = offset - piece->first;
   const int64_t end = std::min(piece->rows.length, begin + max_rows);
   if (begin == 0 && end == piece->rows.length) return piece->rows;
-  Batch rows = piece->rows;
-  rows.event_times.resize(static_cast<size_t>(rows.length));  // not known yet, slice_rows wants them there
-  return slice_rows(rows, begin, end);
+  return slice_rows(piece->rows, begin, end);
 }
 
 uint64_t RowsSource::fingerprint(int64_t end) const {

@@ -1,0 +1,274 @@
+"""Polars expressions on a stream: what they read and make, and whether they may.
+
+An expression sees one batch after the other, cut anywhere; so only one that works on each row by itself gives the same
+answer at any speed. Others are refused when the job is built.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from wrackline.errors import InvalidJobError
+from wrackline.results import need
+from wrackline.schema import Columns, Field, suggestion
+from wrackline.transforms import Function, Transform
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["is_expression", "make_columns", "make_predicate", "polars_schema"]
+
+_INSTEAD = {
+    "shift": 'the row before is not known on a stream: .key_by("k").window(...).agg(first=wl.first("c"))',
+    "diff": 'the row before is not known on a stream: .key_by("k").window(...).agg(first=wl.first("c"))',
+    "cum_": "a running value needs state: .key_by(...).window(...).agg(...)",
+    "over": 'a value of a group needs state: .key_by("k").window(...).agg(...)',
+    "rolling": 'a rolling value needs state: .key_by("k").window(wl.hopping(...)).agg(...)',
+    "sort": "rows come in the order of the log; sort what collect() gives",
+    "unique": '.dedup("column", within="1h") holds back what came before',
+    "is_duplicated": '.dedup("column", within="1h").duplicates are the others',
+    "sample": 'take a share by its values: .filter(pl.col("k").hash() % 100 < 5)',
+    "shuffle": "rows come in the order of the log",
+    "strptime": 'give the format: .str.strptime(pl.Datetime, "%Y-%m-%d %H:%M:%S")',
+    "filter": ".filter(...) of the stream takes the predicate",
+    "explode": '.explode("column") of the stream makes a row of each item',
+    "head": "a stream has no first rows: run(rows=...) or collect(rows=...) end early",
+    "len": '.key_by("k").window(...).agg(n=wl.count())',
+}
+_AGGREGATES = ("mean", "sum", "min", "max", "count", "std", "var", "median", "n_unique", "first", "last", "quantile")
+
+
+def _polars(label: str) -> Any:
+    module = need("polars", "polars")
+    if not hasattr(module.Expr.meta.__get__(module.lit(1)), "is_row_separable"):
+        raise InvalidJobError(f"{label}: Polars {module.__version__} is too old for expressions: pip install -U polars")
+    return module
+
+
+def is_expression(value: object) -> bool:
+    """Whether it is a Polars expression, without importing Polars."""
+    return type(value).__module__.partition(".")[0] == "polars" and hasattr(value, "meta")
+
+
+def polars_schema(columns: Columns) -> dict[str, Any]:
+    """The columns as Polars has them."""
+    return {one.name: _dtype(one.type) for one in columns.fields}
+
+
+def _dtype(kind: str) -> Any:
+    pl = need("polars", "polars")
+    if kind.startswith("list["):
+        return pl.List(_dtype(kind[5:-1]))
+    known = {
+        "bool": pl.Boolean,
+        "int64": pl.Int64,
+        "float64": pl.Float64,
+        "string": pl.String,
+        "bytes": pl.Binary,
+        "timestamp": pl.Datetime("ms", "UTC"),
+        "decimal": pl.Decimal(38, 0),
+    }
+    return known[kind]
+
+
+def core_type(label: str, column: str, dtype: Any) -> str:
+    """The column type of a Polars type."""
+    pl = need("polars", "polars")
+    if isinstance(dtype, pl.List):
+        inner = core_type(label, column, dtype.inner)
+        if not inner.startswith("list["):
+            return f"list[{inner}]"
+    if dtype.is_integer():
+        return "int64"
+    if dtype.is_float():
+        return "float64"
+    simple = {pl.Boolean: "bool", pl.String: "string", pl.Categorical: "string", pl.Enum: "string"}
+    simple |= {pl.Binary: "bytes", pl.Date: "timestamp", pl.Datetime: "timestamp"}
+    found = simple.get(dtype.base_type())
+    if found is None and isinstance(dtype, pl.Decimal) and dtype.scale == 0:
+        found = "decimal"
+    if found is None:
+        hint = {
+            pl.Struct: "take its fields: .struct.field(...)",
+            pl.Duration: "take a number: .dt.total_milliseconds()",
+            pl.Time: "take a number: .dt.hour()",
+            pl.Decimal: "take .cast(pl.Float64)",
+            pl.Null: "say which type: pl.lit(None, dtype=pl.String)",
+        }.get(dtype.base_type(), "cast it to a number or a string")
+        raise InvalidJobError(f"{label}: column {column!r} would be {dtype}, which is no column type; {hint}")
+    return found
+
+
+def make_predicate(label: str, columns: Columns, predicates: Sequence[Any]) -> Transform:
+    """A filter: the rows for which all predicates are true; null does not pass."""
+    pl = _polars(label)
+    predicate = predicates[0]
+    for more in predicates[1:]:
+        predicate = predicate & more
+    reads, fields = _check(label, columns, [predicate])
+    if len(fields) != 1 or fields[0].type != "bool":
+        kinds = ", ".join(f"{one.name}: {one.type}" for one in fields)
+        raise InvalidJobError(f"{label}: a predicate is a bool for each row, not {kinds}: {predicate}")
+    function = _Expressions([predicate.alias("keep")], ["keep"], broadcasts=_broadcasts(pl, [predicate]))
+    return Transform("filter", "keep", function, reads, [], True, str(predicate))
+
+
+def make_columns(
+    kind: str, label: str, columns: Columns, expressions: Sequence[Any], named: dict[str, Any], *, passes: bool
+) -> Transform:
+    """`with_columns` (`passes`) or `select`."""
+    pl = _polars(label)
+    listed: list[Any] = []
+    for one in expressions:
+        listed += one if isinstance(one, (list, tuple)) else [one]
+    made = [pl.col(one) if isinstance(one, str) else one for one in listed]
+    made += [(value if is_expression(value) else pl.lit(value)).alias(name) for name, value in named.items()]
+    if not made:
+        raise InvalidJobError(f'{label}: give expressions, such as .{kind}(total=pl.col("price") * pl.col("qty"))')
+    for one in made:
+        if not is_expression(one):
+            raise InvalidJobError(f"{label}: give Polars expressions or column names, not {one!r}")
+    reads, fields = _check(label, columns, made)
+    names = [one.name for one in fields]
+    function = _Expressions(made, names, broadcasts=_broadcasts(pl, made))
+    return Transform(
+        kind,
+        "frame",
+        function,
+        reads,
+        [(one.name, one.type, one.nullable) for one in fields],
+        passes,
+        ", ".join(map(str, made)),
+    )
+
+
+def _broadcasts(pl: Any, expressions: Sequence[Any]) -> bool:
+    def scalar(one: Any) -> bool:
+        try:
+            return bool(one.meta.is_scalar())
+        except pl.exceptions.PolarsError:
+            return True
+
+    return any(map(scalar, expressions))
+
+
+class _Expressions(Function):
+    """Evaluates on one thread: for batches of this size handing work to Polars' threads costs more than it gives."""
+
+    def __init__(self, expressions: Sequence[pl.Expr], names: list[str], *, broadcasts: bool) -> None:
+        self._expressions = list(expressions)
+        self._names = names
+        self._broadcasts = broadcasts
+
+    def on_frame(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if not self._broadcasts:
+            return frame.select_seq(self._expressions)
+        return frame.with_columns_seq(self._expressions).select(self._names)
+
+    def __call__(self, table: Any) -> Any:
+        frame = need("polars", "polars").DataFrame(table)
+        return self.checked(frame, self.on_frame)
+
+
+def _check(label: str, columns: Columns, expressions: Sequence[Any]) -> tuple[list[str], list[Field]]:
+    """The columns they read, and those they make."""
+    pl = _polars(label)
+    schema = polars_schema(columns)
+    reads: list[str] = []
+    fields: list[Field] = []
+    empty = pl.LazyFrame(schema=schema)
+    for one in expressions:
+        try:
+            made = empty.with_columns(one).select(one) if one.meta.has_multiple_outputs() else empty.select(one)
+            types = made.collect_schema()
+        except pl.exceptions.ColumnNotFoundError as error:
+            missing = next((name for name in _roots(one) if name not in schema), "")
+            said = suggestion(missing, columns.names) if missing else f": {error}"
+            raise InvalidJobError(f"{label}: there is no column {missing!r}{said} (in {one})") from None
+        except pl.exceptions.PolarsError as error:
+            raise InvalidJobError(f"{label}: {one}: {str(error).splitlines()[0]}") from None
+        opaque = _refuse(label, one)
+        for name, dtype in types.items():
+            fields.append(Field(name, core_type(label, name, dtype), _nullable(columns, one), name))
+        if one.meta.has_multiple_outputs():
+            reads = columns.names
+        reads += [name for name in _roots(one) if name not in reads]
+        if opaque:
+            _probe(label, schema, one)
+    return (reads or columns.names[:1]), fields
+
+
+def _roots(expression: Any) -> list[str]:
+    return list(dict.fromkeys(expression.meta.root_names()))
+
+
+def _nullable(columns: Columns, expression: Any) -> bool:
+    plain = expression.meta.undo_aliases()
+    if plain.meta.is_column():
+        field = columns.get(plain.meta.output_name())
+        return field is None or field.nullable
+    return not (plain.meta.is_literal() and "null" not in str(plain))
+
+
+def _refuse(label: str, expression: Any) -> bool:
+    """Raises for an expression that looks at other rows. True: parts of it cannot be looked into."""
+    pl = need("polars", "polars")
+    try:
+        fine = expression.meta.is_row_separable()
+        if fine and not (expression.meta.is_length_preserving() or expression.meta.is_scalar()):
+            fine = False
+    except pl.exceptions.PolarsError:
+        return True
+    if not fine:
+        text = str(expression.meta.undo_aliases())
+        method = text.rpartition("(")[0].rpartition(".")[2] or text.partition("(")[0]
+        instead = next((way for word, way in _INSTEAD.items() if word in method), "")
+        if not instead and method in _AGGREGATES:
+            instead = f'an aggregate needs a window: .key_by("k").window(...).agg(x=wl.{method}("c"))'
+        raise InvalidJobError(
+            f"{label}: {text} looks at other rows than its own, and a stream has no last row"
+            + (f". Instead: {instead}" if instead else "")
+        )
+    opaque = False
+    for child in expression.meta.pop():
+        if not child.meta.is_literal():
+            opaque |= _refuse(label, child)
+    return opaque
+
+
+def _probe(label: str, schema: dict[str, Any], expression: Any) -> None:
+    """Evaluates what cannot be looked into on some rows, whole and in two parts."""
+    pl = need("polars", "polars")
+    frame = _some_rows(schema)
+    try:
+        whole = frame.with_columns_seq(expression).select(pl.all())
+        parts = [frame[:5].with_columns_seq(expression), frame[5:].with_columns_seq(expression)]
+    except Exception:  # of the user's function, on values that are not theirs: nothing is known
+        return
+    if not whole.equals(pl.concat(parts)):
+        raise InvalidJobError(
+            f"{label}: {expression} gives other rows when its batch is cut in two: only what works on each row by "
+            "itself gives the same answer at any speed"
+        )
+
+
+def _some_rows(schema: dict[str, Any]) -> Any:
+    pl = need("polars", "polars")
+    values = random.Random(1)
+    samples: dict[Any, Any] = {
+        pl.Boolean: lambda: values.random() < 0.5,
+        pl.Int64: lambda: values.randrange(1, 100),
+        pl.Float64: lambda: values.random() * 100,
+        pl.String: lambda: f"s{values.randrange(5)}",
+        pl.Binary: lambda: b"b%d" % values.randrange(5),
+        pl.Datetime: lambda: values.randrange(10**12),
+    }
+
+    def column(dtype: Any) -> Any:
+        sample = samples.get(dtype.base_type() if hasattr(dtype, "base_type") else dtype)
+        cells = [None] * 12 if sample is None else [sample() for _ in range(12)]
+        return pl.Series(cells).cast(dtype) if sample is not None else pl.Series(cells, dtype=dtype)
+
+    return pl.DataFrame({name: column(dtype) for name, dtype in schema.items()})

@@ -82,13 +82,17 @@ def test_the_readme_says_what_works() -> None:
     import polars as pl
 
     blocks = re.findall(r"^```python\n(.*?)^```", (Path(__file__).parents[2] / "README.md").read_text(), re.M | re.S)
-    assert len(blocks) == 4
-    rows = [{"truck_id": "t1", "ts": 1_700_000_000_000 + i * 60_000} for i in range(30)]
+    assert len(blocks) == 5
+    speeds = [60.0 + i for i in range(30)]
+    rows = [{"truck_id": "t-1", "speed": v, "ts": 1_700_000_000_000 + i * 60_000} for i, v in enumerate(speeds)]
+    Path("readings").mkdir()
+    pl.DataFrame(rows).write_parquet("readings/one.parquet")
     names: dict[str, Any] = {"__name__": "__main__", "frame": pl.DataFrame(rows)}
     for block in blocks:
         exec(block, names)
     with wl.Log("local:fleet-data", read_only=True) as log:
         assert len(log.read("truck-speeds")) == 99
+    assert names["fast"].collect().to_polars()["mps"].to_list() == pytest.approx([v / 3.6 for v in speeds if v > 80])
 
 
 # ---- bindings ----

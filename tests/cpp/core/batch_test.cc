@@ -193,7 +193,7 @@ std::string append_random(Column& column, std::mt19937& random, bool nulls) {
   return "?";
 }
 
-TEST(Column, EveryTypeKeepsItsValuesAndNullsThroughAppendAndGather) {
+TEST(Column, EveryTypeKeepsItsValuesAndNullsThroughAppendGatherAndSlice) {
   SCOPED_TRACE("seed " + std::to_string(kSeed));
   std::mt19937 random(kSeed);
   for (const Type type : {Type::kBool, Type::kInt64, Type::kFloat64, Type::kString, Type::kBytes, Type::kTimestamp,
@@ -218,6 +218,16 @@ TEST(Column, EveryTypeKeepsItsValuesAndNullsThroughAppendAndGather) {
       for (int64_t i = 0; i < 150; ++i) {
         ASSERT_EQ(expected[static_cast<size_t>(rows[static_cast<size_t>(i)])], text_of(*gathered, i))
             << type_name(type);
+      }
+      for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{0, 100}, {7, 7}, {8, 93}, {33, 100}}) {
+        const ColumnPtr part = slice(column, begin, end);
+        ASSERT_EQ(end - begin, part->length());
+        int64_t nulls_of_part = 0;
+        for (int64_t i = begin; i < end; ++i) {
+          ASSERT_EQ(expected[static_cast<size_t>(i)], text_of(*part, i - begin)) << type_name(type);
+          nulls_of_part += column.is_null(i) ? 1 : 0;
+        }
+        EXPECT_EQ(nulls_of_part, part->null_count()) << type_name(type);
       }
     }
   }

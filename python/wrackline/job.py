@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from wrackline import _core
+from wrackline import _core, forks
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
 from wrackline.kafka import Kafka
@@ -433,7 +433,7 @@ class Job:
     @contextlib.contextmanager
     def _opened_log(self, *, read_only: bool = False) -> Iterator[Any]:
         if isinstance(self._log, Log) or self._is_memory:
-            yield self.log._core
+            yield forks.here(self.log._core)
             return
         log = _core.Log(*address_of(self._log), read_only=read_only)
         try:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from wrackline import _core
+from wrackline import _core, forks
 from wrackline.durations import to_time
 from wrackline.errors import InvalidArgumentError
 from wrackline.kafka import Kafka
@@ -133,6 +133,7 @@ class Log:
         self._uri = address
         self._round: dict[str, int] = {}
         self._closed = False
+        forks.track(self, "_core")
 
     @classmethod
     def _of(cls, core: _core.Log) -> Log:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
-from wrackline import html
+from wrackline import forks, html
 from wrackline.durations import format_watermark
 from wrackline.ledger import Ledger
 
@@ -206,6 +206,7 @@ class RunningJob:
         self._error: BaseException | None = None
         self._progress = progress
         self._seconds = seconds
+        forks.track(self, "_run")
         self._thread = threading.Thread(target=self._loop, name=f"wrackline-{job}")
         self._thread.start()
 

@@ -37,6 +37,14 @@ BARS: dict[str, tuple[float, float]] = {
     "window end to row visible on Kafka, 20 K/s, p99": (1.0, 200 / 120),
     "window end to row visible on the local log, 200 K/s, p99": (1.0, 150 / 110),
     "SIGKILL to the first new output on Kafka": (1.0, 2.5 / 1.6),
+    "filter and two columns by Polars, against ready frames": (0.5, 0.8),
+    "map with a row-wise function, against a bare loop": (0.5, 0.8),
+    "collect to Polars, against its own copy": (0.3, 0.8),
+    "collect to pandas, against its own copy": (0.3, 0.8),
+    "collect to pyarrow, against its own copy": (0.3, 0.8),
+    "a job over 5 M rows of Parquet, against Polars": (0.5, 1.0),
+    "import wrackline": (1.0, 2.5),  # 150 ms, 60 ms
+    "building a job of ten steps": (1.0, 4.0),  # 20 ms, 5 ms
 }
 
 PROGRAMS: list[list[str]] = [
@@ -47,6 +55,7 @@ PROGRAMS: list[list[str]] = [
     [str(BUILD / "bench_recovery")],
     [sys.executable, str(HERE / "fleet_memory.py")],
     [sys.executable, str(HERE / "kafka.py")],
+    [sys.executable, str(HERE / "python_surface.py")],
 ]
 
 

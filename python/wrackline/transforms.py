@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import random
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -40,8 +41,8 @@ class Transform:
     text: str
 
 
-class SplitError(AssertionError):
-    """A function gave other rows when its batch was cut in two."""
+class SplitError(BaseException):
+    """A function gave other rows when its batch was cut in two. No row is to blame, so it is no `Exception`."""
 
 
 class Function:
@@ -64,9 +65,14 @@ class Function:
         return made
 
 
-def check_splits(seed: int | None) -> None:
-    """Turns the check in tests on (with a seed for its cuts) or off."""
-    Function.split = None if seed is None else random.Random(seed)
+@contextlib.contextmanager
+def check_splits(cuts: random.Random) -> Iterator[None]:
+    """Within it each batch is also evaluated in two parts, cut where `cuts` says."""
+    before, Function.split = Function.split, cuts
+    try:
+        yield
+    finally:
+        Function.split = before
 
 
 def function_name(function: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import wrackline as wl
+from wrackline.testing import Driver
 from wrackline.transforms import SplitError, check_splits
 
 T0 = 1_700_000_000_000
@@ -248,18 +249,27 @@ def test_an_interrupt_in_a_function_ends_the_run_as_itself() -> None:
         stream().map(interrupt, returns={"x": int}).collect()
 
 
-@pytest.fixture
-def splits() -> Iterator[None]:
-    check_splits(7)
-    yield
-    check_splits(None)
+def test_a_function_that_looks_at_its_neighbours_is_found_by_cutting() -> None:
+    running = stream().map_batches(lambda frame: frame.with_columns(pl.col("qty").cum_sum()))
+    fine = stream().map_batches(lambda frame: frame.with_columns(pl.col("qty") + 1))
+    with check_splits(random.Random(7)):
+        with pytest.raises(SplitError, match="other rows when they are cut"):
+            running.collect()
+        assert len(fine.collect()) == 50
+    assert len(running.collect()) == 50
 
 
-def test_a_function_that_looks_at_its_neighbours_is_found_by_cutting(splits: None) -> None:
-    with pytest.raises(wl.JobFailedError, match="other rows when they are cut"):
-        stream().map_batches(lambda frame: frame.with_columns(pl.col("qty").cum_sum()), on_error="fail").collect()
-    assert SplitError.__name__ == "SplitError"
-    assert len(stream().map_batches(lambda frame: frame.with_columns(pl.col("qty") + 1)).collect()) == 50
+def test_the_driver_cuts_batches() -> None:
+    def driver(function: Callable[[pl.DataFrame], pl.DataFrame]) -> Driver:
+        job = wl.Job("driver")
+        rows = wl.from_records([], schema={"id": int, "qty": int, "ts": int})
+        job.read(rows, time="ts", out_of_orderness=0).map_batches(function)
+        return Driver(job)
+
+    fed = [{"id": i, "qty": i, "ts": T0 + i} for i in range(20)]
+    driver(lambda frame: frame.with_columns(pl.col("qty") + 1)).feed(fed)
+    with pytest.raises(SplitError):
+        driver(lambda frame: frame.with_columns(pl.col("qty").cum_sum())).feed(fed)
 
 
 @settings(max_examples=60, deadline=None)

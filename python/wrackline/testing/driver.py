@@ -1,11 +1,13 @@
 """A driver that steps a copy of a job.
 
-The job itself is not touched: nothing is committed and nothing is written. A driver belongs to one thread.
+The job itself is not touched: nothing is committed and nothing is written. A driver belongs to one thread. Functions of
+batches are also called with each batch cut in two at random: a `SplitError` says which of them looks at other rows.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -18,6 +20,7 @@ from wrackline.log import encode_value
 from wrackline.run import Stats, to_watermark
 from wrackline.schema import suggestion
 from wrackline.sources import BoundedRows
+from wrackline.transforms import check_splits
 
 __all__ = ["Driver"]
 
@@ -57,6 +60,7 @@ class Driver:
         self._columns = [(name, kind, nullable) for name, kind, nullable in plan.schema_of((0, "main"))]
         self._paths = job._schema_paths
         tap = _core.Tap()
+        self._cuts = random.Random(len(job.name))
         self._kept: dict[tuple[str, str], _Kept] = {}
         self._steps: list[str] = []
         for node in range(plan.node_count()):
@@ -97,7 +101,8 @@ class Driver:
 
     def step(self) -> str:
         """One bounded piece of work: "worked", "idle" (nothing to do now) or "done"."""
-        done = self._core.step()
+        with check_splits(self._cuts):
+            done = self._core.step()
         self._note_watermark()
         return done
 
@@ -228,7 +233,8 @@ class Driver:
             self._rows.append(table.conform(self._columns))
 
     def _settle(self) -> None:
-        self._core.settle()
+        with check_splits(self._cuts):
+            self._core.settle()
         self._note_watermark()
 
     def _note_watermark(self) -> None:

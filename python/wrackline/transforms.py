@@ -170,8 +170,9 @@ def _arguments(label: str, columns: Columns, function: Callable[..., Any]) -> tu
         raise InvalidJobError(
             f"{label}: {function!r} does not say its parameters; wrap it: lambda column: ..."
         ) from None
-    positional = [one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-    named = [one.name for one in positional if columns.get(one.name) or one.default is one.empty]
+    taken = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    given = [one for one in taken if columns.get(one.name) or one.default is one.empty]
+    named = [one.name for one in given]
     if len(named) == 1 and columns.get(named[0]) is None:  # one parameter that is no column: the whole row
         names = columns.names
         return names, lambda *values: function(dict(zip(names, values, strict=True)))
@@ -184,7 +185,7 @@ def _arguments(label: str, columns: Columns, function: Callable[..., Any]) -> tu
             )
     if not named:
         raise InvalidJobError(f"{label}: {function_name(function)} has no parameters; they are columns by their names")
-    if [one.name for one in positional[: len(named)]] != named:
+    if given != taken[: len(given)] or any(one.kind is one.KEYWORD_ONLY for one in given):
         return named, lambda *values: function(**dict(zip(named, values, strict=True)))
     return named, function
 

@@ -132,6 +132,12 @@ def test_map_passes_columns_by_the_names_of_its_parameters() -> None:
         (str(row["k"]).upper(), None if row["id"] % 2 else row["id"])  # type: ignore[operator]
         for row in ROWS
     ]
+
+    def scaled(factor: float = 2.0, *, qty: int, unknown: int = 1) -> float:
+        return factor * qty * unknown
+
+    made = rows_of(stream().map(scaled, returns={"total": float}))
+    assert made["total"].to_list() == [2.0 * row["qty"] for row in ROWS]  # type: ignore[operator]
     made = rows_of(stream().map(lambda id, ts: (id, ts), returns={"a": int, "b": datetime}))
     assert made["a"].to_list() == FRAME["id"].to_list()
     assert made["b"].dt.epoch("ms").to_list() == FRAME["ts"].to_list()
@@ -322,3 +328,54 @@ def test_kills_between_commits_do_not_change_what_functions_give(tmp_path: Any) 
     )
     assert sorted(got) == sorted(wanted.select("k", "twice").rows())
     log.close()
+
+
+C = pl.col
+TWICE = pl.DataFrame({"k": ["a", "a"], "city": ["Aix", "Bonn"]})
+
+MISTAKES: list[tuple[Callable[[], Any], str]] = [
+    (lambda: stream().with_columns(), "with_columns: give expressions, such as"),
+    (
+        lambda: stream().with_columns(x=C("prize") * 2),
+        "with_columns: there is no column 'prize'; did you mean 'price'?",
+    ),
+    (lambda: stream().with_columns(x=C("k") + 1), "with_columns: .*arithmetic on dtypes str"),
+    (lambda: stream().with_columns(x=C("price").shift(1)), "looks at other rows than its own.*first=wl.first"),
+    (lambda: stream().with_columns(x=C("price").cum_sum()), "a running value needs state"),
+    (lambda: stream().with_columns(x=C("price") - C("price").mean()), 'x=wl.mean\\("c"\\)'),
+    (lambda: stream().with_columns(x=C("price").sum().over("k")), "a value of a group needs state"),
+    (lambda: stream().with_columns(x=C("price").sort()), "rows come in the order of the log"),
+    (lambda: stream().with_columns(x=C("price").unique()), "dedup"),
+    (lambda: stream().with_columns(x=C("price").sample(1)), "take a share by its values"),
+    (lambda: stream().with_columns(x=C("k").str.strptime(pl.Datetime)), "give the format"),
+    (lambda: stream().with_columns(x=pl.len()), "n=wl.count"),
+    (lambda: stream().with_columns(x=pl.struct("id", "k")), "which is no column type; take its fields"),
+    (lambda: stream().with_columns(x=pl.lit(None)), "say which type"),
+    (lambda: stream().with_columns(x=C("id"), name="a b"), "letters, digits"),
+    (lambda: stream().select(C("id"), C("qty").alias("id")), "two columns named 'id'"),
+    (lambda: stream().select("idd"), "did you mean 'id'"),
+    (lambda: stream().filter(C("price") * 2), "a predicate is a bool for each row, not price: float64"),
+    (lambda: stream().filter(True), "give an expression"),
+    (lambda: stream().rename({"kk": "x"}), "rename: there is no column 'kk'"),
+    (lambda: stream().rename({"k": "id"}), "two columns named 'id'"),
+    (lambda: stream().drop(*FRAME.columns), "no columns are left"),
+    (lambda: stream().cast({"k": pl.Struct}), "cast"),
+    (lambda: stream().map(lambda price: price, returns=None), "say which columns the function makes"),
+    (lambda: stream().map(lambda prize, id: prize, returns={"x": float}), "'prize' of .* did you mean 'price'"),
+    (lambda: stream().map(lambda: 1, returns={"x": int}), "has no parameters"),
+    (lambda: stream().map(3, returns={"x": int}), "give a function of a row"),  # type: ignore[arg-type]
+    (lambda: stream().map(lambda id: id, returns={"x": complex}), "no column type"),
+    (lambda: stream().map(lambda id: id, returns={"x": int}, on_error="ignore"), "on_error is"),  # type: ignore[arg-type]
+    (lambda: stream().map_batches(lambda frame: frame.select("none")), "fails on a batch without rows"),
+    (lambda: stream().map_batches(lambda frame: 3), "returns a int; a frame is needed"),
+    (lambda: stream().map_batches(len, frame="spark"), 'frame is "polars"'),  # type: ignore[arg-type]
+    (lambda: stream().enrich(TWICE, on="k"), "the key .* more than once"),
+    (lambda: stream().enrich(TWICE, on="kk"), "on='kk' is no column; did you mean 'k'"),
+    (lambda: stream().enrich(TWICE.rename({"k": "key"}), on="k"), "the table has no column 'k'"),
+]
+
+
+@pytest.mark.parametrize(("call", "said"), MISTAKES, ids=[said[:40] for _, said in MISTAKES])
+def test_mistakes_are_said_when_the_job_is_built(call: Callable[[], Any], said: str) -> None:
+    with pytest.raises(wl.InvalidJobError, match=said):
+        call()

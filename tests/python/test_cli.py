@@ -57,14 +57,23 @@ def filled() -> list[dict[str, Any]]:
     return rows
 
 
+SECONDS = 60
+
+
 def process(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "wrackline", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_hear_interrupts,
         **options,
     )
+
+
+def _hear_interrupts() -> None:
+    """Whoever runs the tests in the background of a shell ignores them, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -234,8 +243,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(filled: Any) -> None:
         assert running.stderr is not None
         assert running.stdout.readline().startswith(b'{"partition":')
         running.stdout.close()
-        assert running.stderr.read() == b""
-        assert running.wait() == 0
+        running.stdout = None
+        assert running.communicate(timeout=SECONDS)[1] == b""
+        assert running.returncode == 0
 
 
 def test_ctrl_c_ends_quietly(filled: Any) -> None:
@@ -245,8 +255,8 @@ def test_ctrl_c_ends_quietly(filled: Any) -> None:
         assert running.stderr is not None
         assert running.stdout.readline() == b"waiting\n"
         running.send_signal(signal.SIGINT)
-        assert running.stderr.read() == b""
-        assert running.wait() == 130
+        assert running.communicate(timeout=SECONDS) == (b"", b"")
+        assert running.returncode == 130
 
 
 # ---- scripts ----

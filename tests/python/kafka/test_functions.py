@@ -19,9 +19,10 @@ def test_two_workers_call_the_same_functions(broker: str, tmp_path: Path) -> Non
     name = own_name() + "job"
     with wl.Log(f"kafka://{broker}") as log:
         log.create(name + "-in", partitions=4)
-        log.append(name + "-in", rows, key="k")
 
-    def run(**options: Any) -> None:
+    def run(part: list[dict[str, Any]], **options: Any) -> None:
+        with wl.Log(f"kafka://{broker}") as log:
+            log.append(name + "-in", part, key="k")
         job = wl.Job(name, log=f"kafka://{broker}", state_dir=str(tmp_path / "state"), workers=2)
         read = job.read(name + "-in", SCHEMA, time="ts", out_of_orderness="1s", partitioned_by="k")
         made = read.filter(pl.col("v") > 10).with_columns(w=pl.col("v") * 2)
@@ -29,8 +30,8 @@ def test_two_workers_call_the_same_functions(broker: str, tmp_path: Path) -> Non
         called.key_by("k").window(wl.tumbling("10s")).agg(x=wl.sum("x"), n=wl.count()).write(name + "-out")
         job.run(until="now", **options)
 
-    run(rows=3_000)
-    run(close=True)
+    run(rows[:3_000])
+    run(rows[3_000:], close=True)
     frame = pl.DataFrame(rows).filter(pl.col("v") > 10, pl.col("id") % 1_000 != 0)
     wanted = (
         frame.with_columns(x=pl.col("v") * 2 + 1 / (pl.col("id") % 1_000))

@@ -28,18 +28,24 @@ void keep_thread_state() {
   static_cast<void>(kept);
 }
 
+// What a transform holds of Python's goes with the GIL, on whatever thread that is; behind the interpreter's end not at
+// all.
+struct WithGil {
+  template <typename T>
+  void operator()(T* held) const {
+    if (Py_IsInitialized() == 0) return;
+    const py::gil_scoped_acquire gil;
+    delete held;
+  }
+};
+
+template <typename T>
+using Held = std::unique_ptr<T, WithGil>;
+
 class PythonTransform : public Transform {
  public:
   PythonTransform(py::function function, std::vector<Field> makes)
-      : function_(std::move(function)), makes_(std::move(makes)) {}
-  ~PythonTransform() override {
-    if (Py_IsInitialized() == 0) {
-      function_.release();
-      return;
-    }
-    const py::gil_scoped_acquire gil;
-    function_ = py::function();
-  }
+      : function_(new py::function(std::move(function))), makes_(std::move(makes)) {}
 
   Result<Transformed> apply(const std::shared_ptr<const Batch>& batch) const final {
     keep_thread_state();
@@ -53,11 +59,11 @@ class PythonTransform : public Transform {
 
  protected:
   virtual Result<Transformed> call(const std::shared_ptr<const Batch>& batch) const = 0;
-  const py::function& function() const { return function_; }
+  const py::function& function() const { return *function_; }
   const std::vector<Field>& makes() const { return makes_; }
 
  private:
-  py::function function_;
+  const Held<py::function> function_;
   const std::vector<Field> makes_;
 };
 
@@ -100,16 +106,8 @@ class FrameFunction final : public PythonTransform {
 class RowFunction final : public PythonTransform {
  public:
   RowFunction(py::function function, std::vector<Field> makes, bool several)
-      : PythonTransform(std::move(function), std::move(makes)), several_(several) {
-    for (const Field& field : this->makes()) names_.append(py::str(field.name));
-  }
-  ~RowFunction() override {
-    if (Py_IsInitialized() == 0) {
-      names_.release();
-      return;
-    }
-    const py::gil_scoped_acquire gil;
-    names_ = py::list();
+      : PythonTransform(std::move(function), std::move(makes)), several_(several), python_(new Python) {
+    for (const Field& field : this->makes()) python_->names.append(py::str(field.name));
   }
 
  private:
@@ -163,7 +161,7 @@ class RowFunction final : public PythonTransform {
     const size_t count = makes().size();
     std::vector<py::object> parts;
     if (py::isinstance<py::dict>(answer)) {
-      for (const py::handle name : names_) {
+      for (const py::handle name : python_->names) {
         PyObject* value = PyDict_GetItemWithError(answer.ptr(), name.ptr());
         if (value == nullptr && PyErr_Occurred() != nullptr) throw py::error_already_set();
         parts.push_back(value == nullptr ? py::none() : py::reinterpret_borrow<py::object>(value));
@@ -180,20 +178,24 @@ class RowFunction final : public PythonTransform {
     }
     for (size_t i = 0; i < count; ++i) {
       const Field& field = makes()[i];
-      from_python_.append(*columns[i], field, parts[i], [&] { return "column \"" + field.name + "\": "; });
+      python_->from.append(*columns[i], field, parts[i], [&] { return "column \"" + field.name + "\": "; });
     }
     from.push_back(row);
   }
 
   [[noreturn]] void refuse(py::handle answer) const {
-    const std::string names = py::str(py::str(", ").attr("join")(names_));
+    const std::string names = py::str(py::str(", ").attr("join")(python_->names));
     raise(Status::invalid("it returned " + py::repr(answer).cast<std::string>().substr(0, 100) +
                           ", not a dict or tuple of " + names));
   }
 
+  struct Python {
+    py::list names;
+    FromPython from;
+  };
+
   const bool several_;
-  py::list names_;
-  FromPython from_python_;
+  const Held<Python> python_;
 };
 
 }  // namespace

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from wrackline.dtypes import core_type, polars_schema
 from wrackline.errors import InvalidJobError
 from wrackline.results import need
 from wrackline.schema import Columns, Field, suggestion
@@ -18,7 +19,7 @@ from wrackline.transforms import Function, Transform
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["is_expression", "make_columns", "make_predicate", "polars_schema"]
+__all__ = ["is_expression", "make_columns", "make_predicate"]
 
 _INSTEAD = {
     "shift": 'the row before is not known on a stream: .key_by("k").window(...).agg(first=wl.first("c"))',
@@ -42,7 +43,7 @@ _AGGREGATES = ("mean", "sum", "min", "max", "count", "std", "var", "median", "n_
 
 def _polars(label: str) -> Any:
     module = need("polars", "polars")
-    if not hasattr(module.Expr.meta.__get__(module.lit(1)), "is_row_separable"):
+    if not hasattr(module.lit(1).meta, "is_row_separable"):
         raise InvalidJobError(f"{label}: Polars {module.__version__} is too old for expressions: pip install -U polars")
     return module
 
@@ -50,55 +51,6 @@ def _polars(label: str) -> Any:
 def is_expression(value: object) -> bool:
     """Whether it is a Polars expression, without importing Polars."""
     return type(value).__module__.partition(".")[0] == "polars" and hasattr(value, "meta")
-
-
-def polars_schema(columns: Columns) -> dict[str, Any]:
-    """The columns as Polars has them."""
-    return {one.name: _dtype(one.type) for one in columns.fields}
-
-
-def _dtype(kind: str) -> Any:
-    pl = need("polars", "polars")
-    if kind.startswith("list["):
-        return pl.List(_dtype(kind[5:-1]))
-    known = {
-        "bool": pl.Boolean,
-        "int64": pl.Int64,
-        "float64": pl.Float64,
-        "string": pl.String,
-        "bytes": pl.Binary,
-        "timestamp": pl.Datetime("ms", "UTC"),
-        "decimal": pl.Decimal(38, 0),
-    }
-    return known[kind]
-
-
-def core_type(label: str, column: str, dtype: Any) -> str:
-    """The column type of a Polars type."""
-    pl = need("polars", "polars")
-    if isinstance(dtype, pl.List):
-        inner = core_type(label, column, dtype.inner)
-        if not inner.startswith("list["):
-            return f"list[{inner}]"
-    if dtype.is_integer():
-        return "int64"
-    if dtype.is_float():
-        return "float64"
-    simple = {pl.Boolean: "bool", pl.String: "string", pl.Categorical: "string", pl.Enum: "string"}
-    simple |= {pl.Binary: "bytes", pl.Date: "timestamp", pl.Datetime: "timestamp"}
-    found = simple.get(dtype.base_type())
-    if found is None and isinstance(dtype, pl.Decimal) and dtype.scale == 0:
-        found = "decimal"
-    if found is None:
-        hint = {
-            pl.Struct: "take its fields: .struct.field(...)",
-            pl.Duration: "take a number: .dt.total_milliseconds()",
-            pl.Time: "take a number: .dt.hour()",
-            pl.Decimal: "take .cast(pl.Float64)",
-            pl.Null: "say which type: pl.lit(None, dtype=pl.String)",
-        }.get(dtype.base_type(), "cast it to a number or a string")
-        raise InvalidJobError(f"{label}: column {column!r} would be {dtype}, which is no column type; {hint}")
-    return found
 
 
 def make_predicate(label: str, columns: Columns, predicates: Sequence[Any]) -> Transform:
@@ -181,8 +133,7 @@ def _check(label: str, columns: Columns, expressions: Sequence[Any]) -> tuple[li
     empty = pl.LazyFrame(schema=schema)
     for one in expressions:
         try:
-            made = empty.with_columns(one).select(one) if one.meta.has_multiple_outputs() else empty.select(one)
-            types = made.collect_schema()
+            types = empty.select(one).collect_schema()
         except pl.exceptions.ColumnNotFoundError as error:
             missing = next((name for name in _roots(one) if name not in schema), "")
             said = suggestion(missing, columns.names) if missing else f": {error}"
@@ -243,7 +194,7 @@ def _probe(label: str, schema: dict[str, Any], expression: Any) -> None:
     pl = need("polars", "polars")
     frame = _some_rows(schema)
     try:
-        whole = frame.with_columns_seq(expression).select(pl.all())
+        whole = frame.with_columns_seq(expression)
         parts = [frame[:5].with_columns_seq(expression), frame[5:].with_columns_seq(expression)]
     except Exception:  # of the user's function, on values that are not theirs: nothing is known
         return

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from wrackline.dtypes import core_type, polars_schema
 from wrackline.errors import InvalidJobError
 from wrackline.results import need
 from wrackline.schema import Columns, Field, suggestion, to_columns
@@ -116,11 +117,7 @@ def make_batch_function(
 
 def _columns_of_nothing(label: str, columns: Columns, called: Callable[[Any], Any]) -> Columns:
     """What the function makes of a batch without rows."""
-    from wrackline.expressions import core_type
-
     pl = need("polars", "polars")
-    from wrackline.expressions import polars_schema
-
     try:
         made = called(pl.DataFrame(schema=polars_schema(columns)))
     except Exception as error:
@@ -142,8 +139,6 @@ def _columns_of_nothing(label: str, columns: Columns, called: Callable[[Any], An
 
 def _stays_required(columns: Columns, name: str, dtype: Any) -> bool:
     """Whether nulls may be in it: a required column of the same name and type stays one."""
-    from wrackline.expressions import polars_schema
-
     field = columns.get(name)
     return field is None or field.nullable or polars_schema(columns)[name] != dtype
 
@@ -207,8 +202,6 @@ class _Enrich(Function):
 
 def make_enrich(label: str, columns: Columns, frame: Any, on: str | Sequence[str]) -> Transform:
     """The columns of a small table, by key; null where it has no such key."""
-    from wrackline.expressions import core_type, polars_schema
-
     pl = need("polars", "polars")
     keys = [on] if isinstance(on, str) else list(on)
     right = pl.DataFrame(frame)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wrackline import expressions, transforms
 from wrackline.durations import to_time
@@ -134,12 +134,7 @@ class Verbs:
         >>> readings.map(lambda price, qty: price * qty, returns={"total": float}).collect().rows(times="ms")
         [{'price': 2.0, 'qty': 3, 'ts': 0, 'total': 6.0}]
         """
-        return self._add_step(
-            "map",
-            lambda label, columns: transforms.make_row_function("map", label, columns, function, returns),
-            name,
-            on_error,
-        )
+        return self._rows("map", function, returns, name, on_error)
 
     def flat_map(
         self, function: Callable[..., Any], *, returns: Any, name: str = "", on_error: OnError = "dead_letter"
@@ -148,12 +143,7 @@ class Verbs:
 
         Each has the event time of the row it was made of. A row of which none is made counts as filtered.
         """
-        return self._add_step(
-            "flat_map",
-            lambda label, columns: transforms.make_row_function("flat_map", label, columns, function, returns),
-            name,
-            on_error,
-        )
+        return self._rows("flat_map", function, returns, name, on_error)
 
     def map_batches(
         self,
@@ -189,6 +179,21 @@ class Verbs:
         """
         return self._add_step(
             "enrich", lambda label, columns: transforms.make_enrich(label, columns, frame, on), name, "dead_letter"
+        )
+
+    def _rows(
+        self,
+        kind: Literal["map", "flat_map"],
+        function: Callable[..., Any],
+        returns: Any,
+        name: str,
+        on_error: OnError,
+    ) -> Self:
+        return self._add_step(
+            kind,
+            lambda label, columns: transforms.make_row_function(kind, label, columns, function, returns),
+            name,
+            on_error,
         )
 
     def _columns(

@@ -52,6 +52,7 @@ EXPRESSIONS: list[pl.Expr] = [
     pl.col("id").map_elements(lambda value: hash((value, 1)) % 9, return_dtype=pl.Int64).alias("x"),
     pl.col("k").cast(pl.Categorical).alias("x"),
     pl.concat_list("id", "qty").alias("x"),
+    pl.col("k", "note").str.len_chars().cast(pl.Int64),
 ]
 
 

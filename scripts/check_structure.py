@@ -26,7 +26,7 @@ MAY_INCLUDE: dict[str, frozenset[str]] = {
     "codec": frozenset({"core", "time"}),
     "source": frozenset({"core", "log", "codec", "time"}),
     "sink": frozenset({"core", "log", "codec", "time"}),
-    "transform": STEP,
+    "transform": STEP | {"codec"},  # a column may hold JSON
     "dedup": STEP,
     "window": STEP,
     "join": STEP,

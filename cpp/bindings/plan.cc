@@ -5,6 +5,9 @@
 #include "transform.h"
 #include <pybind11/stl.h>
 
+#include "wrackline/transform/explode.h"
+#include "wrackline/transform/metadata.h"
+
 namespace wrackline::bindings {
 namespace {
 
@@ -91,6 +94,15 @@ Ref transform(PlanHandle& plan, const Ref& input, const std::string& kind, const
   return from_ref(check(plan.get().transform(to_ref(input), std::move(spec), name), Of::kJob));
 }
 
+Ref explode_step(PlanHandle& plan, const Ref& input, const std::string& column, const std::vector<FieldTuple>& items,
+                 const std::vector<std::string>& paths, const std::string& on_error, const std::string& name) {
+  const StreamRef stream = to_ref(input);
+  TransformSpec spec =
+      check(explode(*plan.get().schema_of(stream), column, make_schema(items)->fields(), paths), Of::kJob);
+  spec.on_error = check(parse_on_error(on_error), Of::kJob);
+  return from_ref(check(plan.get().transform(stream, std::move(spec), name), Of::kJob));
+}
+
 Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& columns, int64_t within,
           std::optional<int64_t> allowed_lateness, bool null_key_group, const std::string& name) {
   return from_ref(
@@ -102,8 +114,9 @@ using AggregateTuple = std::tuple<std::string, std::string, std::string, bool>;
 
 Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<std::string>>& key, int64_t size,
            int64_t slide, int64_t offset, int64_t allowed_lateness, bool emit_late_each, bool late_windows_rows,
-           bool null_key_group, const std::vector<AggregateTuple>& aggregates, const std::string& name) {
+           bool null_key_group, const std::vector<AggregateTuple>& aggregates, int hidden, const std::string& name) {
   WindowSpec spec;
+  spec.hidden = hidden;
   if (key) spec.key_columns = *key;
   spec.null_key_group = null_key_group;
   spec.size = size;
@@ -133,6 +146,7 @@ int write(PlanHandle& plan, const std::vector<Ref>& streams, const std::string& 
 }  // namespace
 
 void register_plan(py::module_& m) {
+  m.def("metadata_fields", [] { return field_tuples(Schema(metadata_fields())); });
   py::class_<PlanHandle>(m, "Plan")
       .def(py::init<std::string>(), py::arg("job"))
       .def("copy", [](const PlanHandle& plan) { return PlanHandle(plan.get()); })
@@ -148,12 +162,14 @@ void register_plan(py::module_& m) {
       .def("transform", &transform, py::arg("input"), py::kw_only(), py::arg("kind"), py::arg("calls"),
            py::arg("function"), py::arg("reads"), py::arg("makes"), py::arg("passes"), py::arg("text"),
            py::arg("on_error") = "dead_letter", py::arg("name") = "")
+      .def("explode", &explode_step, py::arg("input"), py::kw_only(), py::arg("column"), py::arg("items"),
+           py::arg("paths"), py::arg("on_error") = "dead_letter", py::arg("name") = "")
       .def("dedup", &dedup, py::arg("input"), py::kw_only(), py::arg("columns"), py::arg("within"),
            py::arg("allowed_lateness") = py::none(), py::arg("null_key_group") = false, py::arg("name") = "")
       .def("window", &window, py::arg("input"), py::kw_only(), py::arg("key"), py::arg("size"), py::arg("slide"),
            py::arg("offset") = 0, py::arg("allowed_lateness") = 0, py::arg("emit_late_each") = false,
            py::arg("late_windows_rows") = false, py::arg("null_key_group") = false, py::arg("aggregates"),
-           py::arg("name") = "")
+           py::arg("hidden") = 0, py::arg("name") = "")
       .def("write", &write, py::arg("streams"), py::kw_only(), py::arg("topic"), py::arg("iso_times") = false,
            py::arg("nan_as_string") = false, py::arg("dead_letters") = false)
       .def("finish", [](PlanHandle& plan) { check(plan.get().finish(), Of::kJob); })

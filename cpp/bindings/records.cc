@@ -27,6 +27,7 @@ const char* kind_text(Kind kind) {
     case Kind::kString: return "str";
     case Kind::kBytes: return "bytes";
     case Kind::kDatetime: return "datetime";
+    case Kind::kList: return "list";
   }
   return "";
 }
@@ -38,6 +39,7 @@ Type column_type(Kind kind) {
     case Kind::kFloat: return Type::kFloat64;
     case Kind::kBytes: return Type::kBytes;
     case Kind::kDatetime: return Type::kTimestamp;
+    case Kind::kList: return Type::kList;
     case Kind::kNull:
     case Kind::kString: break;
   }
@@ -57,8 +59,10 @@ struct Inferred {
   struct ColumnKind {
     std::string name;
     Kind kind = Kind::kNull;
-    int64_t first_row = 0;  // that decided the kind
-    int64_t present = 0;    // rows with a value
+    int64_t first_row = 0;    // that decided the kind
+    int64_t present = 0;      // rows with a value
+    Kind item = Kind::kNull;  // of a list
+    bool json = false;        // of a list: not all items are of one such kind
   };
   std::vector<ColumnKind> columns;
   std::unordered_map<std::string, size_t> index;
@@ -76,13 +80,29 @@ struct Inferred {
       }
       const std::optional<Kind> kind = python.kind_of(value);
       if (!kind) {
-        raise(Status::invalid(place(number, name) + "a " + type_of(value) +
-                              " cannot be a column value (bool, int, float, str, bytes, datetime, None, nested dict)"));
+        raise(Status::invalid(
+            place(number, name) + "a " + type_of(value) +
+            " cannot be a column value (bool, int, float, str, bytes, datetime, None, nested dict, list)"));
       }
       const auto [at, is_new] = index.try_emplace(name, columns.size());
       if (is_new) columns.push_back({.name = name});
-      merge(columns[at->second], *kind, number);
+      ColumnKind& column = columns[at->second];
+      merge(column, *kind, number);
+      if (*kind != Kind::kList) continue;
+      for (const py::handle item : value) see_item(column, python.kind_of(item));
     }
+  }
+
+  static void see_item(ColumnKind& column, std::optional<Kind> kind) {
+    const auto number = [](Kind k) { return k == Kind::kInt || k == Kind::kFloat; };
+    if (!kind || *kind == Kind::kList)
+      column.json = true;
+    else if (column.item == Kind::kNull || column.item == *kind)
+      column.item = *kind == Kind::kNull ? column.item : *kind;
+    else if (number(column.item) && number(*kind))
+      column.item = Kind::kFloat;
+    else if (*kind != Kind::kNull)
+      column.json = true;
   }
 
   static void merge(ColumnKind& column, Kind kind, int64_t row) {
@@ -106,7 +126,10 @@ struct Inferred {
   SchemaPtr schema(int64_t rows) const {
     std::vector<Field> fields;
     for (const ColumnKind& column : columns) {
-      fields.push_back({.name = column.name, .type = column_type(column.kind), .nullable = column.present < rows});
+      Field field{.name = column.name, .type = column_type(column.kind), .nullable = column.present < rows};
+      if (field.type == Type::kList) field.item = column_type(column.item);
+      if (column.json) field = {.name = column.name, .type = Type::kString, .nullable = field.nullable, .json = true};
+      fields.push_back(std::move(field));
     }
     return std::make_shared<const Schema>(std::move(fields));
   }
@@ -166,7 +189,7 @@ Table table_from_rows(const py::sequence& rows, const std::optional<std::vector<
   for (int64_t first = 0; first < count; first += kBatchRows) {
     const int64_t end = std::min(count, first + kBatchRows);
     std::vector<std::shared_ptr<Column>> columns;
-    for (const Field& field : schema->fields()) columns.push_back(std::make_shared<Column>(field.type));
+    for (const Field& field : schema->fields()) columns.push_back(std::make_shared<Column>(field.type, field.item));
     for (int64_t row = first; row < end; ++row) {
       const py::dict one = row_at(rows, row);
       for (size_t c = 0; c < columns.size(); ++c) {

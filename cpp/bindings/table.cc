@@ -25,6 +25,7 @@ Type parse_type(std::string_view name) {
 }
 
 std::string type_text(const Field& field) {
+  if (field.json) return "json";
   if (field.type != Type::kList) return std::string(type_name(field.type));
   return "list[" + std::string(type_name(field.item)) + "]";
 }
@@ -85,6 +86,9 @@ SchemaPtr make_schema(const std::vector<FieldTuple>& fields) {
     if (type.starts_with("list[") && type.ends_with("]")) {
       field.type = Type::kList;
       field.item = parse_type(std::string_view(type).substr(5, type.size() - 6));
+    } else if (type == "json") {
+      field.type = Type::kString;
+      field.json = true;
     } else {
       field.type = parse_type(type);
     }
@@ -204,7 +208,8 @@ Result<Table> Table::conform(const SchemaPtr& schema) const {
     }
     const Field& have = schema_->field(index);
     const bool widens = have.type == Type::kInt64 && field.type == Type::kFloat64;
-    if (have.type != field.type && !widens) {
+    const bool items = have.type != Type::kList || have.item == field.item;
+    if ((have.type != field.type || !items) && !widens) {
       return Status::invalid("column \"" + field.name + "\" is " + type_text(have) + ", but the schema says " +
                              type_text(field));
     }
@@ -252,7 +257,8 @@ py::list rows_of(const Table& table, int64_t begin, int64_t end, bool times_as_d
   for (const auto& batch : table.batches()) {
     for (int64_t row = std::max<int64_t>(begin - first, 0); row < std::min(end - first, batch->length); ++row) {
       py::dict one;
-      for (size_t c = 0; c < names.size(); ++c) one[names[c]] = python.cell(*batch->columns[c], row);
+      for (size_t c = 0; c < names.size(); ++c)
+        one[names[c]] = python.cell(*batch->columns[c], row, table.schema()->field(static_cast<int>(c)).json);
       rows.append(std::move(one));
     }
     first += batch->length;

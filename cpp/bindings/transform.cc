@@ -124,7 +124,7 @@ class RowFunction final : public PythonTransform {
       const auto before = static_cast<int64_t>(from.size());
       try {
         for (size_t i = 0; i < values.size(); ++i) {
-          values[i] = to_python.cell(*batch->columns[i], row);
+          values[i] = to_python.cell(*batch->columns[i], row, batch->schema->field(static_cast<int>(i)).json);
           arguments[i] = values[i].ptr();
         }
         const auto answer = py::reinterpret_steal<py::object>(

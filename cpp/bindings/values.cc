@@ -30,6 +30,7 @@ ToPython::ToPython(bool times_as_datetime) : times_as_datetime_(times_as_datetim
   const py::module_ module = py::module_::import("datetime");
   delta_ = module.attr("timedelta");
   epoch_ = module.attr("datetime")(1970, 1, 1, py::arg("tzinfo") = module.attr("timezone").attr("utc"));
+  loads_ = py::module_::import("json").attr("loads");
 }
 
 py::object ToPython::datetime_of(Millis t) const {
@@ -37,8 +38,12 @@ py::object ToPython::datetime_of(Millis t) const {
   return epoch_ + delta_(0, 0, 0, py::int_(t));
 }
 
-py::object ToPython::cell(const Column& column, int64_t row) const {
+py::object ToPython::cell(const Column& column, int64_t row, bool json) const {
   if (column.is_null(row)) return py::none();
+  if (json) {
+    const std::string_view text = column.string_at(row);
+    return loads_(py::str(text.data(), text.size()));
+  }
   switch (column.type()) {
     case Type::kBool: return py::bool_(column.bool_at(row));
     case Type::kInt64: return py::int_(column.int64s()[row]);
@@ -69,6 +74,8 @@ FromPython::FromPython() {
   datetime_ = datetime.attr("datetime");
   utc_ = datetime.attr("timezone").attr("utc");
   epoch_ = datetime_(1970, 1, 1, py::arg("tzinfo") = utc_);
+  dumps_ = py::module_::import("json").attr("dumps");
+  isoformat_ = py::module_::import("operator").attr("methodcaller")("isoformat");  // of times, the one kind more
 }
 
 std::optional<FromPython::Kind> FromPython::kind_of(py::handle value) const {
@@ -79,6 +86,7 @@ std::optional<FromPython::Kind> FromPython::kind_of(py::handle value) const {
   if (PyUnicode_Check(value.ptr())) return Kind::kString;
   if (PyBytes_Check(value.ptr()) || PyByteArray_Check(value.ptr())) return Kind::kBytes;
   if (py::isinstance(value, datetime_)) return Kind::kDatetime;
+  if (PyList_Check(value.ptr()) || PyTuple_Check(value.ptr())) return Kind::kList;
   if (PyIndex_Check(value.ptr())) return Kind::kInt;  // NumPy's integers
   return std::nullopt;
 }
@@ -92,13 +100,23 @@ Millis FromPython::millis_of(py::handle value) const {
          since.attr("microseconds").cast<int64_t>() / 1'000;
 }
 
+std::string FromPython::json_of(py::handle value, const std::function<std::string()>& place) const {
+  try {
+    return dumps_(value, py::arg("allow_nan") = false, py::arg("default") = isoformat_).cast<std::string>();
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;
+    raise(Status::invalid(place() + "a " + type_of(value) +
+                          " that cannot be JSON: " + py::str(error.value()).cast<std::string>()));
+  }
+}
+
 void FromPython::append(Column& column, const Field& field, py::handle value,
                         const std::function<std::string()>& place) const {
   const auto wrong = [&]() {
     raise(
         Status::invalid(place() + "a " + type_of(value) + ", but the column is " + std::string(type_name(field.type))));
   };
-  const std::optional<Kind> kind = kind_of(value);
+  const std::optional<Kind> kind = field.json && !value.is_none() ? Kind::kString : kind_of(value);
   if (!kind) wrong();
   if (*kind == Kind::kNull) {
     if (!field.nullable) {
@@ -116,6 +134,7 @@ void FromPython::append(Column& column, const Field& field, py::handle value,
     }
     return made;
   };
+  if (field.json) return column.append_string(json_of(value, place));
   switch (field.type) {
     case Type::kBool:
       if (*kind != Kind::kBool) wrong();
@@ -149,8 +168,19 @@ void FromPython::append(Column& column, const Field& field, py::handle value,
         raise(Status::invalid(place() + "\"" + value.cast<std::string>() + "\" is no ISO 8601 time"));
       }
       return wrong();
-    case Type::kDecimal:
-    case Type::kList: wrong();
+    case Type::kList: {
+      if (*kind != Kind::kList) wrong();
+      Column items(field.item);  // whole before any of it is in the column
+      int64_t number = 0;
+      for (const py::handle item : value) {
+        append(items, {.name = field.name, .type = field.item, .nullable = true}, item,
+               [&] { return place() + "item " + std::to_string(number) + ": "; });
+        ++number;
+      }
+      for (int64_t i = 0; i < items.length(); ++i) column.mutable_items().append_from(items, i);
+      return column.append_list_end();
+    }
+    case Type::kDecimal: wrong();
   }
 }
 

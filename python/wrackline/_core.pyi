@@ -21,6 +21,7 @@ def import_arrow(frame: object) -> Table: ...
 def table_from_rows(
     rows: Sequence[Any], schema: Sequence[FieldTuple] | None = None, paths: Sequence[str] = ()
 ) -> Table: ...
+def metadata_fields() -> list[FieldTuple]: ...
 def read_ledger(log: Log, job: str) -> dict[int, list[tuple[str, dict[str, int]]]]: ...
 
 class Table:
@@ -125,6 +126,16 @@ class Plan:
         on_error: str = "dead_letter",
         name: str = "",
     ) -> Ref: ...
+    def explode(
+        self,
+        input: Ref,
+        *,
+        column: str,
+        items: Sequence[FieldTuple],
+        paths: Sequence[str],
+        on_error: str = "dead_letter",
+        name: str = "",
+    ) -> Ref: ...
     def dedup(
         self,
         input: Ref,
@@ -148,6 +159,7 @@ class Plan:
         late_windows_rows: bool = False,
         null_key_group: bool = False,
         aggregates: Sequence[AggregateTuple],
+        hidden: int = 0,
         name: str = "",
     ) -> Ref: ...
     def write(

@@ -25,6 +25,7 @@ def _dtype(kind: str) -> Any:
         "int64": pl.Int64,
         "float64": pl.Float64,
         "string": pl.String,
+        "json": pl.String,  # its text
         "bytes": pl.Binary,
         "timestamp": pl.Datetime("ms", "UTC"),
         "decimal": pl.Decimal(38, 0),
@@ -51,6 +52,7 @@ def core_type(label: str, column: str, dtype: Any) -> str:
     if found is None:
         hint = {
             pl.Struct: "take its fields: .struct.field(...)",
+            pl.List: "a list of numbers, strings, bools or times can be one",
             pl.Duration: "take a number: .dt.total_milliseconds()",
             pl.Time: "take a number: .dt.hour()",
             pl.Decimal: "take .cast(pl.Float64)",

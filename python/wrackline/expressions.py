@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wrackline.dtypes import core_type, polars_schema
 from wrackline.errors import InvalidJobError
 from wrackline.results import need
-from wrackline.schema import Columns, Field, suggestion
+from wrackline.schema import METADATA, Columns, Field, suggestion
 from wrackline.transforms import Function, Transform
 
 if TYPE_CHECKING:
@@ -127,28 +127,49 @@ class _Expressions(Function):
 def _check(label: str, columns: Columns, expressions: Sequence[Any]) -> tuple[list[str], list[Field]]:
     """The columns they read, and those they make."""
     pl = _polars(label)
-    schema = polars_schema(columns)
     reads: list[str] = []
     fields: list[Field] = []
-    empty = pl.LazyFrame(schema=schema)
+    there = columns
     for one in expressions:
+        columns = _with_metadata(there, one)
+        schema = polars_schema(columns)
+        empty = pl.LazyFrame(schema=schema)
         try:
             types = empty.select(one).collect_schema()
         except pl.exceptions.ColumnNotFoundError as error:
             missing = next((name for name in _roots(one) if name not in schema), "")
-            said = suggestion(missing, columns.names) if missing else f": {error}"
+            said = (
+                suggestion(missing, [*columns.names, *(METADATA if missing.startswith("_") else ())])
+                if missing
+                else f": {error}"
+            )
             raise InvalidJobError(f"{label}: there is no column {missing!r}{said} (in {one})") from None
         except pl.exceptions.PolarsError as error:
             raise InvalidJobError(f"{label}: {one}: {str(error).splitlines()[0]}") from None
         opaque = _refuse(label, one)
         for name, dtype in types.items():
-            fields.append(Field(name, core_type(label, name, dtype), _nullable(columns, one), name))
+            kind = "json" if _is_json(columns, one, name) else core_type(label, name, dtype)
+            fields.append(Field(name, kind, _nullable(columns, one), name))
         if one.meta.has_multiple_outputs():
             reads = columns.names
         reads += [name for name in _roots(one) if name not in reads]
         if opaque:
             _probe(label, schema, one)
     return (reads or columns.names[:1]), fields
+
+
+def _with_metadata(columns: Columns, expression: Any) -> Columns:
+    """With the columns of the log that the expression names."""
+    more = [METADATA[name] for name in _roots(expression) if name in METADATA and columns.get(name) is None]
+    return Columns((*columns.fields, *more), columns.name) if more else columns
+
+
+def _is_json(columns: Columns, expression: Any, name: str) -> bool:
+    """A column of JSON stays one, as long as it is not touched."""
+    plain = expression.meta.undo_aliases()
+    source = columns.get(plain.meta.output_name() if plain.meta.is_column() else name)
+    untouched = plain.meta.is_column() or (expression.meta.has_multiple_outputs() and plain.meta.is_column_selection())
+    return untouched and source is not None and source.type == "json"
 
 
 def _roots(expression: Any) -> list[str]:

@@ -18,7 +18,7 @@ from wrackline.run import RunningJob, RunResult, Stats, run_to_end
 from wrackline.schema import Columns, Field, suggestion, to_columns
 from wrackline.sources import BoundedRows
 from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
-from wrackline.transforms import OnError
+from wrackline.transforms import Explode, OnError
 from wrackline.verbs import Build, Comparison, filter_value
 from wrackline.watermarks import Watermark
 
@@ -74,6 +74,7 @@ class Job:
         self._bounded: BoundedRows | None = None
         self._topic = ""
         self._schema_paths: list[str] = []
+        self._items: dict[str, Columns] = {}  # of columns that are lists of objects
         self._late_sinks: list[tuple[LateOfJob, str, bool, bool]] = []
         self._dead_sinks: list[tuple[Ref, str]] = []
         self._running: _core.Run | None = None
@@ -170,6 +171,7 @@ class Job:
             max_record_bytes=max_record_bytes,
         )
         self._bounded, self._topic, self._schema_paths = bounded, topic, columns.paths()
+        self._items = {one.name: one.items for one in columns.fields if one.items is not None}
         self._source = Stream(self, ref, self._plan.step_name(ref[0]), "read")
         bound_text = repr(watermark) if watermark is not None else f"out_of_orderness={out_of_orderness or 'all'!r}"
         self._note(ref, f'{f"topic {topic!r}" if topic else repr(bounded)}, time="{time}", {bound_text}', None)
@@ -239,16 +241,34 @@ class Job:
             raise InvalidJobError("dead_letters: this job reads nothing yet: call job.read() first")
         return DeadLetters(self, (1, "main"))
 
+    def _columns(self, plan: Any, ref: Ref) -> Columns:
+        """The columns of a stream, with what is known of the items of lists."""
+        fields = []
+        for name, kind, nullable in plan.schema_of(ref):
+            fields.append(Field(name, kind, nullable, name, self._items.get(name) if kind == "json" else None))
+        return Columns(tuple(fields))
+
     def _add_step(self, ref: Ref, kind: str, build: Build, name: str, on_error: OnError, plan: Any = None) -> Ref:
         """Adds what `build` makes behind a stream; to `plan`, if it is not the job's own."""
         label = name or kind
         to = plan or self._plan
-        columns = Columns(tuple(Field(one, type_, nullable, one) for one, type_, nullable in to.schema_of(ref)))
+        columns = self._columns(to, ref)
         made = build(label, columns)
         if isinstance(made, Comparison):
             given, is_time = filter_value(label, columns, made)
             at: Ref = to.filter(ref, column=made.column, compare=made.op, value=given, is_time=is_time, name=name)
             text = str(made)
+        elif isinstance(made, Explode):
+            at = to.explode(
+                ref,
+                column=made.column,
+                items=made.items.to_core(),
+                paths=made.items.paths(),
+                on_error=on_error,
+                name=name,
+            )
+            self._items.update({one.name: one.items for one in made.items.fields if one.items is not None})
+            text = made.column
         else:
             at = to.transform(ref, **vars(made), on_error=on_error, name=name)
             text = made.text

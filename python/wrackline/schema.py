@@ -9,14 +9,18 @@
     >>> Reading
     Reading(truck_id: str, speed: float | None = gps.speed, ts: datetime)
 
-A dict ``{"truck_id": str, "gps.speed": float}``, a ``pl.Schema`` and a ``pa.schema`` say the same. Types: ``str
-int float bool bytes datetime``; ``X | None`` is nullable, anything else is required: a record without it is a
-dead letter. A name with dots is a path into nested JSON objects; ``wl.field(path=...)`` gives it a shorter name.
+``list[float]`` is a column of lists, ``list[Item]`` with a schema `Item` a list of objects, of which `explode` makes
+rows; ``dict`` keeps any JSON.
+
+A dict ``{"truck_id": str, "gps.speed": float}``, a ``pl.Schema`` and a ``pa.schema`` say the same. Types: ``str int
+float bool bytes datetime``; ``X | None`` is nullable, anything else is required: a record without it is a dead
+letter. A name with dots is a path into nested JSON objects; ``wl.field(path=...)`` gives it a shorter name.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sys
 import types
 import typing
@@ -27,7 +31,7 @@ from typing import Any
 from wrackline import _core
 from wrackline.errors import InvalidJobError
 
-__all__ = ["Columns", "Field", "Schema", "field", "to_columns"]
+__all__ = ["METADATA", "Columns", "Field", "Schema", "field", "is_value_type", "suggestion", "to_columns"]
 
 _TYPES: dict[Any, str] = {
     str: "string",
@@ -37,8 +41,10 @@ _TYPES: dict[Any, str] = {
     bytes: "bytes",
     dt.datetime: "timestamp",
 }
-_WRITTEN = {"string": "str", "int64": "int", "float64": "float", "timestamp": "datetime"}
-_KNOWN = "str, int, float, bool, bytes, datetime, or one of them `| None`"
+_WRITTEN = {"string": "str", "int64": "int", "float64": "float", "timestamp": "datetime", "json": "JSON"}
+_KNOWN = (
+    "str, int, float, bool, bytes, datetime, list[...] of one of them or of a schema, dict, or any of these `| None`"
+)
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,20 @@ class Field:
     type: str
     nullable: bool = False
     path: str = ""
+    items: Columns | None = None  # of a list of objects, which is kept as JSON
 
     def __repr__(self) -> str:
         nullable = " | None" if self.nullable else ""
         path = f" = {self.path}" if self.path not in ("", self.name) else ""
-        return f"{self.name}: {_WRITTEN.get(self.type, self.type)}{nullable}{path}"
+        return f"{self.name}: {self._written()}{nullable}{path}"
+
+    def _written(self) -> str:
+        if self.items is not None:
+            return f"list[{self.items.name}]"
+        if self.type.startswith("list["):
+            inner = self.type[5:-1]
+            return f"list[{_WRITTEN.get(inner, inner)}]"
+        return _WRITTEN.get(self.type, self.type)
 
 
 @dataclass(frozen=True)
@@ -138,11 +153,35 @@ def _from_annotation(schema: str, name: str, hint: Any, path: str) -> Field:
         parts = [part for part in typing.get_args(hint) if part is not type(None)]
         nullable = len(parts) < len(typing.get_args(hint))
         hint = parts[0] if len(parts) == 1 else hint
+    if typing.get_origin(hint) is list:
+        return _list_field(schema, name, typing.get_args(hint)[0], nullable, path)
+    if hint is dict or hint is list or hint is Any or typing.get_origin(hint) is dict:
+        return Field(name, "json", nullable or hint is Any, path)
     kind = _TYPES.get(hint) if isinstance(hint, type) else None
     if kind is None:
         shown = getattr(hint, "__name__", None) or str(hint)
         raise InvalidJobError(f"schema {schema}, column {name!r}: {shown} is no column type; there are {_KNOWN}")
     return Field(name, kind, nullable, path)
+
+
+def is_value_type(kind: Any) -> bool:
+    """Whether a column can be of this Python type, none of its rows an object or a list."""
+    return kind in _TYPES
+
+
+def _list_field(schema: str, name: str, item: Any, nullable: bool, path: str) -> Field:
+    """Of values: a list; of objects: their JSON, and what `explode` makes of it."""
+    if item in _TYPES:
+        return Field(name, f"list[{_TYPES[item]}]", nullable, path)
+    if isinstance(item, _SchemaType):
+        return Field(name, "json", nullable, path, to_columns(item))
+    if item in (dict, Any) or typing.get_origin(item) is dict:
+        return Field(name, "json", nullable, path)
+    shown = getattr(item, "__name__", None) or str(item)
+    raise InvalidJobError(
+        f"schema {schema}, column {name!r}: list[{shown}] is no column type; items are str, int, float, bool, bytes, "
+        "datetime, dict or a schema"
+    )
 
 
 def _from_arrow(schema: Any) -> Columns:
@@ -158,6 +197,9 @@ def _from_arrow(schema: Any) -> Columns:
 def _foreign_type(name: str, kind: str) -> str:
     """The column type of a Polars or pyarrow type, by its name."""
     low = kind.lower()
+    inner = re.fullmatch(r"(?:large_)?list(?:_view)?(?:<(?:item|element): (.*?)(?: not null)?>|\((.*)\))", low)
+    if inner and not re.search("list|struct|decimal|duration", inner[1] or inner[2]):
+        return f"list[{_foreign_type(name, inner[1] or inner[2])}]"
     if low.startswith(("int", "uint")):
         return "int64"
     if low.startswith(("float", "double", "halffloat")):
@@ -200,6 +242,10 @@ def to_columns(schema: Any) -> Columns:
         "a schema is a subclass of wl.Schema, a dict of name and type, a pl.Schema or a pa.schema, "
         f"not {type(schema).__name__} {schema!r}"
     )
+
+
+# What the log says of a record: columns that steps may name without having them.
+METADATA = {name: Field(name, kind, nullable) for name, kind, nullable in _core.metadata_fields()}
 
 
 def suggestion(wanted: str, known: list[str]) -> str:

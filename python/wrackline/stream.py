@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from wrackline.aggregates import Aggregate
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
-from wrackline.results import Result
-from wrackline.schema import Columns, Field, suggestion
+from wrackline.expressions import make_columns, make_predicate
+from wrackline.results import Result, need
+from wrackline.schema import METADATA, Columns, Field, suggestion
 from wrackline.transforms import OnError
 from wrackline.verbs import Build, Verbs
 from wrackline.windows import Window
@@ -45,8 +46,8 @@ class SideStream(Verbs):
         """The columns; of several streams together, all columns of all of them."""
         fields: dict[str, Field] = {}
         for ref in self._refs:
-            for name, kind, nullable in self._job._plan.schema_of(ref):
-                fields.setdefault(name, Field(name, kind, nullable, name))
+            for one in self._job._columns(self._job._plan, ref).fields:
+                fields.setdefault(one.name, one)
         return Columns(tuple(fields.values()), self._label)
 
     def _add_step(self, kind: str, build: Build, name: str, on_error: OnError) -> Any:
@@ -168,9 +169,12 @@ class Stream(SideStream):
         """
         label = name or "dedup"
         ids = _names(label, columns)
+        if self._named_metadata(ids):
+            made = self._with_metadata(ids)
+            return made.dedup(*ids, within=within, allowed_lateness=allowed_lateness, null_key=null_key, name=name)
         if not ids:
             raise InvalidJobError(f'{label}: name the columns of the id, such as .dedup("event_id", within="24h")')
-        _check_columns(label, ids, self.schema)
+        _check_columns(label, ids, self.schema.names)
         span = to_millis(within, f"{label}: within")
         if span <= 0:
             raise InvalidJobError(f"{label}: within must be > 0, not {within!r}")
@@ -189,8 +193,18 @@ class Stream(SideStream):
     def key_by(self, *columns: str) -> KeyedStream:
         """By what the windows below are kept apart; without columns the whole stream is one key."""
         keys = _names("key_by", columns)
-        _check_columns("key_by", keys, self.schema)
+        if self._named_metadata(keys):
+            return self._with_metadata(keys).key_by(*keys)
+        _check_columns("key_by", keys, self.schema.names)
         return KeyedStream(self, keys)
+
+    def _named_metadata(self, names: list[str]) -> list[str]:
+        """Those of the names that are columns of the log, and none of the stream's yet."""
+        return [name for name in names if name in METADATA and self.schema.get(name) is None]
+
+    def _with_metadata(self, names: list[str]) -> Stream:
+        made: Stream = self.with_columns(self._named_metadata(names))
+        return made
 
     def window(self, window: Window, **options: Any) -> WindowedStream:
         raise InvalidJobError(
@@ -259,7 +273,7 @@ class KeyedStream:
             raise NotYetError(f'{label}: emit="{emit}" comes with a later version')
         if every is not None or early_rows is not None:
             raise NotYetError(f"{label}: early panes come with a later version")
-        windowed._add(self.stream._job._plan.copy(), [])  # what is wrong is said here, not at .agg()
+        windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed
 
     def agg(self, **aggregates: Aggregate) -> Stream:
@@ -288,25 +302,51 @@ class WindowedStream:
         """
         label = self.name or "window"
         specs = []
+        inputs: dict[str, Any] = {}
         for output, aggregate in aggregates.items():
             if not isinstance(aggregate, Aggregate):
                 raise InvalidJobError(
                     f'{label}: {output}= is an aggregate, such as wl.mean("speed"), not {aggregate!r}'
                 )
             if aggregate.column:
-                _check_columns(f"{label}: {output}={aggregate!r}", [aggregate.column], self.keyed.stream.schema)
-            specs.append((output, aggregate.function, aggregate.column, aggregate.wide))
+                seen = [*self.keyed.stream.schema.names, *self.keyed.stream._named_metadata([aggregate.column])]
+                _check_columns(f"{label}: {output}={aggregate!r}", [aggregate.column], seen)
+            if self.keyed.stream._named_metadata([aggregate.column]):
+                aggregate = replace(aggregate, column="", expression=need("polars", "polars").col(aggregate.column))
+            column = aggregate.column
+            if aggregate.where is not None:
+                make_predicate(f"{label}: {output}={aggregate!r}", self.keyed.stream.schema, [aggregate.where])
+            if aggregate.expression is not None:
+                column = _input_name(aggregate, inputs)
+                inputs[column] = aggregate.expression.alias(column)
+                make_columns(
+                    "window_inputs",
+                    f"{label}: {output}={aggregate!r}",
+                    self.keyed.stream.schema,
+                    [inputs[column]],
+                    {},
+                    passes=True,
+                )
+            specs.append((output, aggregate.function, column, aggregate.wide))
         job = self.keyed.stream._job
-        ref = self._add(job._plan, specs)
+        ref = self._add(job._plan, specs, inputs)
         lateness = f", allowed_lateness={format_duration(self.allowed_lateness)}" if self.allowed_lateness else ""
         by, outputs = ", ".join(self.keyed.keys), ", ".join(f"{name}={one!r}" for name, one in aggregates.items())
         job._note(ref, f"by ({by}) in {self.window!r}{lateness}: {outputs}", self.keyed.stream._refs[0])
         keys = [*self.keyed.keys, "window_start", "window_end"]
         return Stream(job, ref, job._plan.step_name(ref[0]), "window", keys)
 
-    def _add(self, plan: Any, specs: list[tuple[str, str, str, bool]]) -> Ref:
+    def _add(self, plan: Any, specs: list[tuple[str, str, str, bool]], inputs: dict[str, Any]) -> Ref:
+        """`inputs`: expressions that are aggregated, as columns that go no farther than the window."""
+        above = self.keyed.stream._refs[0]
+        if inputs:
+            made = make_columns(
+                "window_inputs", "window_inputs", self.keyed.stream.schema, list(inputs.values()), {}, passes=True
+            )
+            name = f"{self.name}_inputs" if self.name else ""
+            above = plan.transform(above, **vars(made), on_error="dead_letter", name=name)
         ref: Ref = plan.window(
-            self.keyed.stream._refs[0],
+            above,
             key=self.keyed.keys,
             size=self.window.size,
             slide=self.window.slide,
@@ -316,12 +356,21 @@ class WindowedStream:
             late_windows_rows=self.late_windows,
             null_key_group=self.null_key_group,
             aggregates=specs,
+            hidden=len(inputs),
             name=self.name,
         )
         return ref
 
     def __repr__(self) -> str:
         return f"{self.keyed!r} in {self.window!r}"
+
+
+def _input_name(aggregate: Aggregate, taken: dict[str, Any]) -> str:
+    """What the column of an aggregated expression is called: in messages, and where jobs are compared."""
+    name = str(aggregate.expression)
+    while name in taken:  # two expressions may look the same
+        name += "'"
+    return name
 
 
 def _check_triggers(
@@ -374,7 +423,7 @@ def _names(label: str, columns: tuple[Any, ...]) -> list[str]:
     return list(columns)
 
 
-def _check_columns(label: str, columns: list[str], schema: Columns) -> None:
+def _check_columns(label: str, columns: list[str], there: list[str]) -> None:
     for column in columns:
-        if schema.get(column) is None:
-            raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, schema.names)}")
+        if column not in there:
+            raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, there)}")

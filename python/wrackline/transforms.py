@@ -7,21 +7,23 @@ import inspect
 import random
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from wrackline.dtypes import core_type, polars_schema
 from wrackline.errors import InvalidJobError
 from wrackline.results import need
-from wrackline.schema import Columns, Field, suggestion, to_columns
+from wrackline.schema import METADATA, Columns, Field, is_value_type, suggestion, to_columns
 
 __all__ = [
+    "Explode",
     "Function",
     "OnError",
     "Transform",
     "check_splits",
     "make_batch_function",
     "make_enrich",
+    "make_explode",
     "make_row_function",
 ]
 
@@ -40,6 +42,39 @@ class Transform:
     makes: list[tuple[str, str, bool]]
     passes: bool
     text: str
+
+
+@dataclass(frozen=True)
+class Explode:
+    """A step of a plan that makes a row of each item: the arguments of `_core.Plan.explode`."""
+
+    column: str
+    items: Columns  # of JSON: what an item makes
+
+
+def make_explode(label: str, columns: Columns, column: Any, returns: Any) -> Explode:
+    """`explode`: the column of lists, and what an item of it makes."""
+    if not isinstance(column, str):
+        raise InvalidJobError(f"{label}: give a column name, not {column!r}")
+    field = columns.get(column)
+    if field is None:
+        raise InvalidJobError(f"{label}: there is no column {column!r}{suggestion(column, columns.names)}")
+    if field.type.startswith("list["):
+        return Explode(column, Columns(()))
+    if field.type != "json":
+        raise InvalidJobError(f"{label}: column {field!r} is no list; declare it as one: {column}: list[Item]")
+    if returns is None and field.items is None:
+        raise InvalidJobError(
+            f'{label}: say what the items of {column!r} are: .explode("{column}", returns=Item) with a schema Item, or '
+            "returns=float"
+        )
+    if isinstance(returns, type) and is_value_type(returns):
+        items = to_columns({column: returns | None})
+    else:
+        given = field.items if returns is None else to_columns(returns)
+        assert given is not None
+        items = Columns(tuple(replace(one, name=f"{column}.{one.name}", path=one.path) for one in given.fields))
+    return Explode(column, items)
 
 
 class SplitError(BaseException):
@@ -166,11 +201,12 @@ def _arguments(label: str, columns: Columns, function: Callable[..., Any]) -> tu
             f"{label}: {function!r} does not say its parameters; wrap it: lambda column: ..."
         ) from None
     taken = [one for one in parameters if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    row = columns.names
+    columns = Columns((*columns.fields, *(one for one in METADATA.values() if columns.get(one.name) is None)))
     given = [one for one in taken if columns.get(one.name) or one.default is one.empty]
     named = [one.name for one in given]
     if len(named) == 1 and columns.get(named[0]) is None:  # one parameter that is no column: the whole row
-        names = columns.names
-        return names, lambda *values: function(dict(zip(names, values, strict=True)))
+        return row, lambda *values: function(dict(zip(row, values, strict=True)))
     for name in named:
         if columns.get(name) is None:
             raise InvalidJobError(
@@ -233,3 +269,15 @@ def renamed(columns: Columns, mapping: Mapping[str, str], label: str) -> list[An
         if columns.get(name) is None:
             raise InvalidJobError(f"{label}: there is no column {name!r}{suggestion(name, columns.names)}")
     return [pl.col(name).alias(mapping.get(name, name)) for name in columns.names]
+
+
+def unnested(columns: Columns, outer: Sequence[str], label: str) -> list[Any]:
+    """`unnest` as the expressions of a select."""
+    pl = need("polars", "polars")
+    nested = list(dict.fromkeys(name.rpartition(".")[0] for name in columns.names if "." in name))
+    for one in outer or [""]:
+        if one not in nested:
+            said = suggestion(one, nested) if nested else ": no column's name has a dot"
+            raise InvalidJobError(f"{label}: there are no columns in {one!r}{said}")
+    inner = {name: name[len(one) + 1 :] for name in columns.names for one in outer if name.startswith(f"{one}.")}
+    return [pl.col(name).alias(inner.get(name, name)) for name in columns.names]

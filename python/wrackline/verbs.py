@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator as op
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -10,8 +11,8 @@ from wrackline import expressions, transforms
 from wrackline.durations import to_time
 from wrackline.errors import InvalidJobError
 from wrackline.results import need
-from wrackline.schema import Columns, suggestion
-from wrackline.transforms import Frame, OnError, Transform
+from wrackline.schema import METADATA, Columns, suggestion
+from wrackline.transforms import Explode, Frame, OnError, Transform
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Verbs"]
 
 # Makes the step of a plan behind a stream with these columns: (label, columns) -> what to call, or (column, op, value).
-Build = Callable[[str, Columns], "Transform | Comparison"]
+Build = Callable[[str, Columns], "Transform | Explode | Comparison"]
 
 
 class Comparison:
@@ -55,10 +56,14 @@ class Verbs:
             return self._add_step(
                 "filter", lambda label, columns: expressions.make_predicate(label, columns, condition), name, on_error
             )
-        return self._add_step("filter", lambda label, _: _comparison(label, condition), name, on_error)
+        return self._add_step("filter", lambda label, there: _comparison(label, there, condition), name, on_error)
 
     def with_columns(
-        self, *exprs: pl.Expr | Sequence[pl.Expr], name: str = "", on_error: OnError = "dead_letter", **named: Any
+        self,
+        *exprs: str | pl.Expr | Sequence[str] | Sequence[pl.Expr],
+        name: str = "",
+        on_error: OnError = "dead_letter",
+        **named: Any,
     ) -> Self:
         """Adds columns, or puts others in their place, by Polars expressions that look at their own row alone.
 
@@ -167,6 +172,35 @@ class Verbs:
             on_error,
         )
 
+    def explode(self, column: str, *, returns: Any = None, name: str = "", on_error: OnError = "dead_letter") -> Self:
+        """A row for each item of a list, beside the record's other columns.
+
+        Items that are objects make columns such as ``"readings.value"``, those of their schema: the `Item` of a column
+        ``list[Item]``, or `returns`. Each row has the record's event time. A record whose list is empty or null makes
+        no row and counts as filtered (Polars makes one of nulls); one with an item that does not fit is a dead letter.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"id": 1, "speeds": [50.0, 60.0], "ts": 0}, {"id": 2, "speeds": [70.0], "ts": 1}])
+        >>> wl.Job("example").read(rows, time="ts").explode("speeds").collect().to_polars()["speeds"].to_list()
+        [50.0, 60.0, 70.0]
+        """
+
+        def build(label: str, columns: Columns) -> Explode:
+            return transforms.make_explode(label, columns, column, returns)
+
+        return self._add_step("explode", build, name, on_error)
+
+    def unnest(self, *columns: str, name: str = "") -> Self:
+        """Nested columns without what they lie in: after ``unnest("gps")`` ``"gps.speed"`` is ``"speed"``."""
+        return self._add_step(
+            "unnest",
+            lambda label, there: expressions.make_columns(
+                "unnest", label, there, transforms.unnested(there, columns, label), {}, passes=False
+            ),
+            name,
+            "dead_letter",
+        )
+
     def enrich(self, frame: Any, *, on: str | Sequence[str], name: str = "") -> Self:
         """The columns of a small table, joined by key; null where the table has no such key.
 
@@ -207,7 +241,10 @@ class Verbs:
         )
 
 
-def _comparison(label: str, condition: tuple[Any, ...]) -> Comparison:
+_OPERATORS = {"==": op.eq, "!=": op.ne, "<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
+
+
+def _comparison(label: str, columns: Columns, condition: tuple[Any, ...]) -> Transform | Comparison:
     if not condition or not isinstance(condition[0], str):
         given = repr(condition[0]) if condition else "nothing"
         raise InvalidJobError(
@@ -215,7 +252,11 @@ def _comparison(label: str, condition: tuple[Any, ...]) -> Comparison:
         )
     if len(condition) != 3:
         raise InvalidJobError(f'{label}: give a comparison and a value: .filter("{condition[0]}", ">=", value)')
-    return Comparison(*condition)
+    column, operator, value = condition
+    if column in METADATA and columns.get(column) is None and operator in _OPERATORS:
+        predicate = _OPERATORS[operator](need("polars", "polars").col(column), value)
+        return expressions.make_predicate(label, columns, [predicate])
+    return Comparison(column, operator, value)
 
 
 def _known(label: str, columns: Columns, names: Any) -> None:

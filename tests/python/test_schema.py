@@ -108,9 +108,9 @@ def test_a_schema_of_a_function_may_use_its_names() -> None:
 
 def test_types_that_are_no_column_types() -> None:
     with pytest.raises(wl.InvalidJobError, match="column 'tags': list"):
-        to_columns({"tags": list})
+        to_columns({"tags": list[set[int]]})
     with pytest.raises(wl.InvalidJobError, match="column 'tags': List"):
-        to_columns(pl.Schema({"tags": pl.List(pl.String)}))
+        to_columns(pl.Schema({"tags": pl.List(pl.Duration)}))
     with pytest.raises(wl.InvalidJobError, match="column 'both'"):
         to_columns({"both": int | str})
     with pytest.raises(wl.InvalidJobError, match="no columns"):

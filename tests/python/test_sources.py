@@ -61,7 +61,8 @@ def test_numpy_scalars_are_numbers() -> None:
     [
         ([{"v": 1}, {"v": "x"}], 'row 1, column "v": a str, but row 0 has a int'),
         ([{"v": True}, {"v": 1}], 'row 1, column "v": a int, but row 0 has a bool'),
-        ([{"v": [1]}], "a list cannot be a column value"),
+        ([{"v": {1}}], "a set cannot be a column value"),
+        ([{"v": [1]}, {"v": 1}], 'row 1, column "v": a int, but row 0 has a list'),
         ([{"v": 2**63}], "9223372036854775808 does not fit int64"),
         ([{1: 2}], "a column name is a int"),
         ([1], "row 0 is a int, not a dict"),

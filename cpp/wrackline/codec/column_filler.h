@@ -17,11 +17,12 @@ class ColumnFiller {
  public:
   ColumnFiller() : ColumnFiller(Type::kInt64, false) {}
   // Not stored: takes everything, keeps nothing.
-  ColumnFiller(Type type, bool stored) : type_(type), stored_(stored), row_mask_(stored ? ~int64_t{0} : 0) {}
+  ColumnFiller(Type type, bool stored, Type item = Type::kInt64)
+      : type_(type), item_(item), stored_(stored), row_mask_(stored ? ~int64_t{0} : 0) {}
 
   // A new column of at most `rows` rows.
   void start(int64_t rows) {
-    column_ = std::make_shared<Column>(type_);
+    column_ = std::make_shared<Column>(type_, item_);
     nulls_.clear();
     const auto n = static_cast<size_t>(stored_ ? rows : 1);
     if (has_text()) {
@@ -30,6 +31,10 @@ class ColumnFiller {
       offsets[0] = 0;
       offsets_ = offsets.data();
       grow_text(stored_ ? static_cast<int64_t>(text_per_row_ * static_cast<double>(rows) * 1.1) + 64 : 64);
+    } else if (type_ == Type::kList) {
+      column_->mutable_offsets().resize(n + 1);
+      offsets_ = column_->mutable_offsets().data();
+      offsets_[0] = 0;
     } else if (type_ == Type::kBool) {
       bools_.resize(n);
     } else {
@@ -59,6 +64,16 @@ class ColumnFiller {
     if (stored_) offsets_[row + 1] = static_cast<int32_t>(begin + size);
     return true;
   }
+  // The items of the list of `row`, to be appended to until end_list.
+  Column& begin_list(int64_t row) {
+    const int32_t begin = offsets_[row & row_mask_];
+    Column& items = column_->mutable_items();
+    if (items.length() > begin) items = *slice(items, 0, begin);  // of a row that was dropped, or is not stored
+    return items;
+  }
+  void end_list(int64_t row) {
+    if (stored_) offsets_[row + 1] = static_cast<int32_t>(column_->items().length());
+  }
   void set_null(int64_t row) {
     if (!stored_) return;
     nulls_.push_back(static_cast<uint32_t>(row));
@@ -66,6 +81,10 @@ class ColumnFiller {
       case Type::kBool: set_bool(row, false); break;
       case Type::kString:
       case Type::kBytes: set_text(row, {}); break;
+      case Type::kList:
+        begin_list(row);
+        end_list(row);
+        break;
       default: set_int64(row, 0);
     }
   }
@@ -82,6 +101,9 @@ class ColumnFiller {
       column_->mutable_offsets().resize(n + 1);
       column_->mutable_values().resize(size);
       if (rows > 0) text_per_row_ = static_cast<double>(size) / static_cast<double>(rows);
+    } else if (type_ == Type::kList) {
+      begin_list(rows);
+      column_->mutable_offsets().resize(n + 1);
     } else if (type_ == Type::kBool) {
       Bytes& bits = column_->mutable_values();
       bits.resize((n + 7) / 8);
@@ -117,6 +139,7 @@ class ColumnFiller {
   }
 
   Type type_;
+  Type item_;
   bool stored_;
   int64_t row_mask_;  // 0: every row is the first one
   std::shared_ptr<Column> column_;

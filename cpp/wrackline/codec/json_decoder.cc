@@ -42,7 +42,8 @@ class JsonDecoder::Impl {
     bool nullable = false;
     bool is_time = false;
     bool has_path = false;  // the name has dots
-    bool plain = true;      // it has not
+    bool plain = true;      // it has not, and its values are scalars
+    bool json = false;
     TimeUnit unit = TimeUnit::kMillis;
     uint64_t seen = 0;          // the walk (stamp_) that met it
     uint64_t literal_seen = 0;  // has_path: that met the whole name as one key
@@ -67,6 +68,9 @@ class JsonDecoder::Impl {
   Good walk_null(Slot& slot, int field);
   Good walk_text(Slot& slot, int field);
   Good walk_timestamp(Slot& slot, int field);
+  Good walk_json(Slot& slot, int field);
+  Good walk_list(Slot& slot, int field);
+  bool take_item(Type type, Column& items);
   Good skip_value(int depth);
   Good finish_fields();
   Good check_paths();
@@ -143,9 +147,18 @@ Status JsonDecoder::Impl::init() {
   for (int i = 0; i < schema_.size(); ++i) {
     const Field& field = schema_.field(i);
     const auto index = static_cast<size_t>(i);
-    if (field.type == Type::kDecimal || field.type == Type::kList) {
+    if (field.type == Type::kDecimal ||
+        (field.type == Type::kList && (field.item == Type::kDecimal || field.item == Type::kList))) {
       return Status::invalid("field \"" + field.name + "\": a " + std::string(type_name(field.type)) +
+                             (field.type == Type::kList ? " of " + std::string(type_name(field.item)) + "s" : "") +
                              " cannot be read from JSON");
+    }
+    if (field.json || field.type == Type::kList) {
+      for (const Field& other : schema_.fields()) {
+        if (other.name.starts_with(field.name + '.'))
+          return Status::invalid("field \"" + other.name + "\" lies within field \"" + field.name +
+                                 "\", which is read as a whole");
+      }
     }
     if (schema_.index_of(field.name) != i)
       return Status::invalid("field \"" + field.name + "\" is in the schema twice");
@@ -158,8 +171,9 @@ Status JsonDecoder::Impl::init() {
       return Status::invalid("field \"" + field.name + "\": unit \"auto\" is for the event time only");
     }
     slot.has_path = field.name.find('.') != std::string::npos;
-    slot.plain = !slot.has_path;
-    slot.column = ColumnFiller(field.type, options_.used[index]);
+    slot.json = field.json;
+    slot.plain = !slot.has_path && !field.json;
+    slot.column = ColumnFiller(field.type, options_.used[index], field.item);
     slots_.push_back(std::move(slot));
     if (options_.used[index]) {
       used.push_back(field);
@@ -455,6 +469,7 @@ Good JsonDecoder::Impl::walk_field(int field) {
   slot.seen = stamp_;
   ++fields_seen_;
   const uint8_t* const value = here();
+  if (slot.json) return walk_json(slot, field);
   switch (slot.type) {
     case Type::kInt64: {
       int64_t number = 0;
@@ -490,8 +505,8 @@ Good JsonDecoder::Impl::walk_field(int field) {
       [[fallthrough]];
     case Type::kBytes: return walk_text(slot, field);
     case Type::kTimestamp: return walk_timestamp(slot, field);
-    case Type::kDecimal:
-    case Type::kList: return wrong_value(field);
+    case Type::kList: return walk_list(slot, field);
+    case Type::kDecimal: return wrong_value(field);
   }
   ++next_;
   return true;
@@ -586,6 +601,108 @@ Good JsonDecoder::Impl::walk_timestamp(Slot& slot, int field) {
   }
   ++next_;
   return true;
+}
+
+// Any value, as it stands there.
+Good JsonDecoder::Impl::walk_json(Slot& slot, int field) {
+  const uint8_t* const value = here();
+  if (*value == 'n') return walk_null(slot, field);
+  if (!skip_value(1)) return false;
+  const uint8_t* end = text_ + next_[-1] + 1;  // behind a bracket
+  bool plain = true;
+  if (*value == '"') {
+    end = json::find_close(value, &plain) + 1;
+  } else if (*value != '{' && *value != '[') {
+    while (!json::ends_scalar(*end)) ++end;
+  }
+  slot.column.set_text(row_, {reinterpret_cast<const char*>(value), static_cast<size_t>(end - value)});
+  return true;
+}
+
+Good JsonDecoder::Impl::walk_list(Slot& slot, int field) {
+  if (*here() != '[') return *here() == 'n' ? walk_null(slot, field) : wrong_value(field);
+  const Field& wanted = schema_.field(field);
+  Column& items = slot.column.begin_list(row_);
+  ++next_;
+  if (*here() == ']') {
+    ++next_;
+    slot.column.end_list(row_);
+    return true;
+  }
+  for (int64_t i = 0;; ++i) {
+    const uint8_t* const item = here();
+    if (!take_item(wanted.item, items)) {
+      if (!skip_value(2)) return false;
+      return fail(reason::kSchema, "field \"" + wanted.name + "\": item " + std::to_string(i) + ": expected " +
+                                       std::string(type_name(wanted.item)) + ", found " + shown(item));
+    }
+    ++next_;
+    const uint8_t after = *here();
+    if (after != ',' && after != ']') return not_json(here());
+    ++next_;
+    if (after == ']') break;
+  }
+  slot.column.end_list(row_);
+  return true;
+}
+
+// An item of a list; false: of another type.
+bool JsonDecoder::Impl::take_item(Type type, Column& items) {
+  const uint8_t* const value = here();
+  int64_t integer = 0;
+  double number = 0;
+  bool integral = false;
+  if (*value == 'n') {
+    items.append_null();
+    return json::literal_size(value) == 4;
+  }
+  switch (type) {
+    case Type::kInt64:
+      if (json::read_int64(value, &integer) != Number::kOk) return false;
+      items.append_int64(integer);
+      return true;
+    case Type::kFloat64:
+      if (json::read_float64(value, &number, &integral) != Number::kOk) return false;
+      items.append_float64(number);
+      return true;
+    case Type::kBool:
+      if (json::literal_size(value) == 0) return false;
+      items.append_bool(*value == 't');
+      return true;
+    case Type::kTimestamp:
+      if (*value != '"') {
+        if (json::read_int64(value, &integer) != Number::kOk) return false;
+        items.append_int64(integer);
+        return true;
+      }
+      [[fallthrough]];
+    case Type::kString:
+    case Type::kBytes: {
+      if (*value != '"') return false;
+      bool plain = true;
+      const uint8_t* const close = json::find_close(value, &plain);
+      scratch_.resize(static_cast<size_t>(close - value));
+      const uint8_t* const end = json::unescape(value + 1, close, scratch_.data());
+      if (end == nullptr) return false;
+      const std::string_view text(reinterpret_cast<const char*>(scratch_.data()),
+                                  static_cast<size_t>(end - scratch_.data()));
+      if (type == Type::kString) {
+        items.append_string(text);
+      } else if (type == Type::kBytes) {
+        const std::optional<std::string> bytes = decode_base64(text);
+        if (!bytes) return false;
+        items.append_string(*bytes);
+      } else {
+        const std::optional<Millis> t = parse_iso(text);
+        if (!t) return false;
+        items.append_int64(*t);
+      }
+      return true;
+    }
+    case Type::kDecimal:
+    case Type::kList: return false;
+  }
+  return false;
 }
 
 // A value that nothing of the schema asks for, at `next_`: only its grammar is checked.

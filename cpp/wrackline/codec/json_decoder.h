@@ -13,6 +13,8 @@
 //   string     a string
 //   bytes      a string in base64, standard alphabet, padded
 //   timestamp  an ISO 8601 string, or a number in the field's unit
+//   list       an array of one of these, or nulls; times in it are ISO 8601 or ms
+//   json       any value, as the text that it is (Field::json)
 // Null or missing: null in a nullable field, an error in a required one. NaN and Infinity are not
 // JSON. A field name with dots is a path into nested objects; a key of the outermost object that
 // spells the whole name goes before. A field that occurs twice is an error, other keys are skipped.

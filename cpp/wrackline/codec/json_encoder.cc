@@ -131,6 +131,7 @@ Result<JsonEncoder> JsonEncoder::make(SchemaPtr schema, std::vector<int> value_c
     std::string text(json::max_string_size(name.size()), '\0');
     text.resize(static_cast<size_t>(json::write_string(name, text.data()) - text.data()));
     encoder.names_.push_back((i == 0 ? '{' : ',') + text + ':');
+    encoder.as_it_is_.push_back(schema->field(value_columns[i]).json);
   }
   encoder.schema_ = std::move(schema);
   encoder.value_columns_ = std::move(value_columns);
@@ -207,8 +208,12 @@ void JsonEncoder::encode_each(const Batch& batch, int64_t count, RowAt row_at, M
       to = put(names_[v], to);
       const Column& column = *values[v];
       const bool time = column.type() == Type::kTimestamp && !column.is_null(row);
-      to =
-          time ? last_times[v].put(column.int64s()[row], options_.iso_times, to) : put_value(column, row, options_, to);
+      if (time)
+        to = last_times[v].put(column.int64s()[row], options_.iso_times, to);
+      else if (as_it_is_[v] && !column.is_null(row))
+        to = put(column.string_at(row), to);
+      else
+        to = put_value(column, row, options_, to);
     }
     *to++ = '}';
     writer.end_record(static_cast<size_t>(to - start), timestamp);

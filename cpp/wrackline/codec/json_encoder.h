@@ -52,6 +52,7 @@ class JsonEncoder {
   std::vector<int> value_columns_;
   std::vector<int> key_columns_;
   std::vector<std::string> names_;  // `{"name":` or `,"name":`, one per value column
+  std::vector<bool> as_it_is_;      // per value column: Field::json
   JsonEncoderOptions options_;
 };
 

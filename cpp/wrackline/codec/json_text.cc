@@ -184,6 +184,21 @@ uint8_t* unescape(const uint8_t* begin, const uint8_t* end, uint8_t* to) {
   return to;
 }
 
+std::string to_utf8(std::string_view text) {
+  std::string made;
+  const auto* p = reinterpret_cast<const uint8_t*>(text.data());
+  const uint8_t* const end = p + text.size();
+  while (p < end) {
+    const size_t size = *p < 0x80 ? 1 : utf8_size(p, end);
+    if (size == 0)
+      made += "\xef\xbf\xbd";
+    else
+      made.append(reinterpret_cast<const char*>(p), size);
+    p += size == 0 ? 1 : size;
+  }
+  return made;
+}
+
 char* write_string(std::string_view text, char* to) {
   const auto* p = reinterpret_cast<const uint8_t*>(text.data());
   const uint8_t* const end = p + text.size();

@@ -178,6 +178,8 @@ inline size_t literal_size(const uint8_t* at) {
 constexpr size_t max_string_size(size_t size) { return 6 * size + 2 + 16; }
 // `text` in quotes. What is not UTF-8 becomes U+FFFD. Returns the end.
 char* write_string(std::string_view text, char* to);
+// `text` itself, what is not UTF-8 as U+FFFD.
+std::string to_utf8(std::string_view text);
 
 inline constexpr size_t kMaxNumberSize = 32;
 char* write_int64(int64_t value, char* to);

@@ -36,6 +36,7 @@ struct Field {
   Type type = Type::kInt64;
   bool nullable = false;
   Type item = Type::kInt64;  // of a list
+  bool json = false;         // of a string: it is JSON text of any shape, and is written as it is
   friend bool operator==(const Field&, const Field&) = default;
 };
 

@@ -41,7 +41,8 @@ Batch late_batch(const Batch& batch, const SchemaPtr& schema, const std::vector<
   result.watermark = batch.watermark;
   result.records = batch.records;
   result.origin = batch.origin;
-  for (const ColumnPtr& column : batch.columns) result.columns.push_back(gather(*column, indices));
+  const size_t own = static_cast<size_t>(schema->size()) - kAdded.size();
+  for (size_t i = 0; i < own; ++i) result.columns.push_back(gather(*batch.columns[i], indices));
   result.event_times.resize(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) result.event_times[i] = batch.event_times[static_cast<size_t>(rows[i].row)];
   if (!batch.record_of.empty()) {

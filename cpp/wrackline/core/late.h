@@ -24,7 +24,8 @@ struct LateRow {
   Millis window_end = 0;
 };
 
-// The batch of late rows (without moves) for Port::kLate. `rows` ascend in `row`; a row may repeat.
+// The batch of late rows (without moves) for Port::kLate, with the first columns of `batch` as far as `schema` has
+// them. `rows` ascend in `row`; a row may repeat.
 Batch late_batch(const Batch& batch, const SchemaPtr& schema, const std::vector<LateRow>& rows, std::string_view reason,
                  std::string_view step);
 

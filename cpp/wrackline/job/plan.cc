@@ -54,6 +54,11 @@ Millis allowed_lateness(const Plan::Node& node) {
   return 0;
 }
 
+SchemaPtr late_schema_of(const Plan::Node& node, const Schema& input) {
+  const auto* window = std::get_if<WindowSpec>(&node.spec);
+  return window == nullptr ? late_schema(input) : window_late_schema(*window, input);
+}
+
 }  // namespace
 
 Schema json_schema(const SourceSpec& source) {
@@ -149,7 +154,7 @@ SchemaPtr Plan::schema_of(StreamRef stream) const {
   const Node& of = node(stream.node);
   switch (stream.port) {
     case Port::kMain: return of.schema;
-    case Port::kLate: return late_schema(*of.input_schema);
+    case Port::kLate: return late_schema_of(of, *of.input_schema);
     case Port::kDuplicates: return of.input_schema;
   }
   return of.schema;
@@ -175,6 +180,13 @@ Result<StreamRef> Plan::transform(StreamRef input, TransformSpec spec, std::stri
   const SchemaPtr schema = schema_of(input);
   Result<SchemaPtr> output = transform_output(spec, *schema);
   WL_RETURN_IF_ERROR(output.status().with_context(named));
+  for (const std::string& column : spec.reads) {
+    if (schema->index_of(column) >= 0) continue;
+    if (rows_below_window(input) || input.node == kDeadLetters)
+      return Status::invalid(named + ": there is no " + quoted(column) +
+                             ": results of windows and dead letters have no record of their own");
+    reads_metadata_ = true;
+  }
   return add(Node{.name = std::move(named),
                   .input = input,
                   .schema = std::move(output).value(),
@@ -361,7 +373,7 @@ Result<std::vector<std::unique_ptr<Step>>> Plan::make_steps(const SchemaPtr& sou
     const auto above = static_cast<size_t>(node.input.node);
     switch (node.input.port) {
       case Port::kMain: inputs[i] = outputs[above]; break;
-      case Port::kLate: inputs[i] = late_schema(*inputs[above]); break;
+      case Port::kLate: inputs[i] = late_schema_of(nodes_[above], *inputs[above]); break;
       case Port::kDuplicates: inputs[i] = inputs[above]; break;
     }
     if (std::holds_alternative<WindowSpec>(node.spec)) {

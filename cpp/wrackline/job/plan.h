@@ -118,6 +118,8 @@ class Plan {
   // the columns that are stored.
   Result<std::vector<std::unique_ptr<Step>>> make_steps(const SchemaPtr& source) const;
 
+  // A step reads a column of metadata.h.
+  bool reads_metadata() const { return reads_metadata_; }
   // No step remembers records: a task is where its input stands, W and its ledger.
   bool stateless() const;
 
@@ -139,6 +141,7 @@ class Plan {
   std::optional<SourceSpec> source_;
   std::vector<Node> nodes_;
   std::vector<SinkSpec> sinks_;
+  bool reads_metadata_ = false;
 };
 
 }  // namespace wrackline

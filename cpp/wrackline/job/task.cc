@@ -136,7 +136,7 @@ Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
 Status Task::take(Batch batch, const TimeInput& time) {
   if (ended_) reopen();
   const Millis before = time_.watermark();
-  if (trace_ && !batch.records) {  // bounded rows go by their number
+  if ((trace_ || plan_->reads_metadata()) && !batch.records) {  // bounded rows go by their number
     for (int64_t row = 0; row < batch.length; ++row)
       batch.record_of.push_back(static_cast<uint32_t>(offset_ - batch.length + row));
   }

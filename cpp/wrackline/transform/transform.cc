@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "wrackline/core/hint.h"
+#include "wrackline/transform/metadata.h"
 
 namespace wrackline {
 namespace {
@@ -18,7 +19,7 @@ class TransformStep final : public Step {
     std::vector<Field> read;
     for (const std::string& column : spec.reads) {
       reads_.push_back(input.index_of(column));
-      read.push_back(input.field(reads_.back()));
+      read.push_back(reads_.back() >= 0 ? input.field(reads_.back()) : metadata_field(column).value());
     }
     read_schema_ = std::make_shared<const Schema>(std::move(read));
     for (const Field& field : output_->fields()) {
@@ -99,7 +100,10 @@ class TransformStep final : public Step {
     auto part = std::make_shared<Batch>();
     part->schema = read_schema_;
     part->length = batch.length;
-    for (const int column : reads_) part->columns.push_back(batch.columns[static_cast<size_t>(column)]);
+    for (size_t i = 0; i < reads_.size(); ++i) {
+      part->columns.push_back(reads_[i] >= 0 ? batch.columns[static_cast<size_t>(reads_[i])]
+                                             : metadata_column(read_schema_->field(static_cast<int>(i)).name, batch));
+    }
     return part;
   }
 
@@ -160,8 +164,8 @@ class TransformStep final : public Step {
   const OnError on_error_;
   const std::shared_ptr<const Transform> function_;
   SchemaPtr read_schema_;
-  std::vector<int> reads_;       // columns of the input
-  std::vector<int> passed_;      // the same
+  std::vector<int> reads_;       // columns of the input, -1: of the log
+  std::vector<int> passed_;      // columns of the input
   std::vector<From> origin_of_;  // per column of the output
   size_t makes_ = 0;
   std::deque<Batch> parts_;  // of the batch that was taken
@@ -179,11 +183,15 @@ Result<OnError> parse_on_error(std::string_view text) {
 
 Result<SchemaPtr> transform_output(const TransformSpec& spec, const Schema& input) {
   for (const std::string& column : spec.reads) {
-    if (input.index_of(column) < 0)
+    if (input.index_of(column) < 0 && !metadata_field(column))
       return Status::invalid("no column '" + column + "'" + nearest_hint(column, input.names()));
   }
   std::vector<Field> fields;
-  if (spec.passes) fields = input.fields();
+  if (spec.passes) {
+    for (const Field& field : input.fields()) {
+      if (std::find(spec.drops.begin(), spec.drops.end(), field.name) == spec.drops.end()) fields.push_back(field);
+    }
+  }
   for (size_t i = 0; i < spec.makes.size(); ++i) {
     const Field& made = spec.makes[i];
     const auto same = [&](const Field& field) { return field.name == made.name; };

@@ -41,8 +41,9 @@ Result<OnError> parse_on_error(std::string_view text);  // "dead_letter" "skip" 
 
 struct TransformSpec {
   std::string kind;                // "filter", "with_columns", ...: what the step is called
-  std::vector<std::string> reads;  // columns that the function gets
+  std::vector<std::string> reads;  // columns that the function gets, also those of metadata.h
   bool passes = false;             // the input's columns go on, those of `makes` in their place or behind
+  std::vector<std::string> drops;  // but not these
   std::vector<Field> makes;
   std::string text;  // of the function, as the job's description has it
   OnError on_error = OnError::kDeadLetter;

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "wrackline/core/key.h"
+#include "wrackline/core/late.h"
 #include "wrackline/window/aggregate.h"
 #include "wrackline/window/window_step.h"
 
@@ -39,6 +40,7 @@ struct Shape {
 
 Result<Shape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
   WL_RETURN_IF_ERROR(check_times(spec));
+  WL_CHECK(spec.hidden >= 0 && spec.hidden <= input->size());
   WL_ASSIGN_OR_RETURN(KeyPacker keys, KeyPacker::make(*input, spec.key_columns, spec.null_key_group));
   WL_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::make(spec.aggregates, *input));
   std::vector<Field> fields = keys.fields();
@@ -64,6 +66,12 @@ Result<Shape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
 Result<SchemaPtr> window_output_schema(const WindowSpec& spec, const SchemaPtr& input) {
   WL_ASSIGN_OR_RETURN(Shape shape, shape_of(spec, input));
   return shape.output;
+}
+
+SchemaPtr window_late_schema(const WindowSpec& spec, const Schema& input) {
+  if (spec.hidden == 0) return late_schema(input);
+  const auto& fields = input.fields();
+  return late_schema(Schema(std::vector<Field>(fields.begin(), fields.end() - spec.hidden)));
 }
 
 Result<std::unique_ptr<Step>> make_window_step(std::string name, const WindowSpec& spec, const SchemaPtr& input) {

@@ -35,6 +35,8 @@ struct WindowSpec {
   bool emit_late_each = false;     // a late pane for each late record, not one a commit
   bool late_windows_rows = false;  // a late row also for each missed window of a record that counts in another
   std::vector<AggregateSpec> aggregates;
+  // So many of the input's last columns are there for the aggregates alone: late rows do not have them.
+  int hidden = 0;
 
   static WindowSpec tumbling(Millis size, Millis offset = 0) { return {.size = size, .slide = size, .offset = offset}; }
   static WindowSpec hopping(Millis size, Millis slide, Millis offset = 0) {
@@ -47,6 +49,9 @@ inline constexpr int64_t kMaxSlicesPerWindow = 100'000;
 // The columns of result rows: key columns, window_start, window_end (timestamp), revision (int64), pane
 // (string), aggregates. Fails as make_window_step does.
 Result<SchemaPtr> window_output_schema(const WindowSpec& spec, const SchemaPtr& input);
+
+// The columns of late rows: late_schema() of the input without what is hidden.
+SchemaPtr window_late_schema(const WindowSpec& spec, const Schema& input);
 
 // Fails, naming the column and the nearest spelling, on every mistake of semantics.md 5 that a spec can hold.
 Result<std::unique_ptr<Step>> make_window_step(std::string name, const WindowSpec& spec, const SchemaPtr& input);

@@ -24,7 +24,7 @@ WindowStep::WindowStep(std::string name, const WindowSpec& spec, SchemaPtr input
       spec_(spec),
       grid_(spec.size, spec.slide, spec.offset),
       input_(std::move(input)),
-      late_schema_(late_schema(*input_)),
+      late_schema_(window_late_schema(spec, *input_)),
       keys_(std::move(keys)),
       aggregates_(std::move(aggregates)),
       merged_(aggregates_),

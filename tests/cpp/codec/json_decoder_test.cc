@@ -491,7 +491,8 @@ TEST(JsonDecoderTime, NumbersOfOtherTimestampFieldsAreInTheirUnit) {
 
 TEST(JsonDecoderMake, RefusesWhatCannotBe) {
   EXPECT_FALSE(JsonDecoder::make(Schema({kId, kId})).ok());
-  EXPECT_FALSE(JsonDecoder::make(Schema({{.name = "l", .type = Type::kList}})).ok());
+  EXPECT_FALSE(JsonDecoder::make(Schema({{.name = "l", .type = Type::kList, .item = Type::kList}})).ok());
+  EXPECT_FALSE(JsonDecoder::make(Schema({{.name = "l", .type = Type::kList}, {.name = "l.x"}})).ok());
   EXPECT_FALSE(JsonDecoder::make(Schema({{.name = "d", .type = Type::kDecimal}})).ok());
   EXPECT_FALSE(JsonDecoder::make(Schema({kId}), {.max_record_bytes = 0}).ok());
   EXPECT_FALSE(JsonDecoder::make(Schema({kId}), {.max_depth = 0}).ok());

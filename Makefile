@@ -54,6 +54,11 @@ wheel: deps  ## the wheel in dist/: for the oldest glibc that this machine can b
 	PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/python -m auditwheel repair --wheel-dir dist build/wheel/*.whl
 	$(VENV)/python scripts/check_wheel.py dist/*.whl
 
+docs: install  ## the API reference, from the docstrings, in build/docs
+	rm -rf build/docs
+	$(VENV)/python -m sphinx -W --keep-going -q -E -b html -d build/docs-cache docs/api build/docs
+	@echo "build/docs/index.html"
+
 demo: install  ## a job on real records, killed half-way and restarted, every record accounted for
 	@$(VENV)/python examples/demo.py
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup deps build install quick test test-cpp test-sanitized test-python demo lint format bench clean
+.PHONY: help setup deps build install quick test test-cpp test-sanitized test-python demo wheel docs lint format bench clean
 
 # The interpreter that makes .venv; 3.11 or newer.
 PYTHON ?= python3
@@ -47,6 +47,17 @@ test-sanitized: deps
 	cmake --preset tsan --log-level=WARNING
 	cmake --build --preset tsan
 	ctest --preset tsan
+
+wheel: deps  ## the wheel in dist/: for the oldest glibc that this machine can build for, measured, tried
+	rm -rf build/wheel dist
+	$(VENV)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir build/wheel .
+	PATH="$(CURDIR)/$(VENV):$$PATH" $(VENV)/python -m auditwheel repair --wheel-dir dist build/wheel/*.whl
+	$(VENV)/python scripts/check_wheel.py dist/*.whl
+
+docs: install  ## the API reference, from the docstrings, in build/docs
+	rm -rf build/docs
+	$(VENV)/python -m sphinx -W --keep-going -q -E -b html -d build/docs-cache docs/api build/docs
+	@echo "build/docs/index.html"
 
 demo: install  ## a job on real records, killed half-way and restarted, every record accounted for
 	@$(VENV)/python examples/demo.py

@@ -24,6 +24,7 @@ import wrackline as wl
 ROWS = 2_000_000
 BATCH = 4_096  # of a poll
 PARQUET_ROWS, KEYS = 5_000_000, 100_000
+DIST = Path(__file__).parents[1] / "dist"
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -168,8 +169,18 @@ def starting(pairs: int) -> None:
     show("building a job of ten steps", [0.02 / one for one in taken], seconds=statistics.median(taken))
 
 
+def wheel(pairs: int) -> None:
+    """Of `make wheel`; a wheel that was not made is not measured."""
+    made = sorted(DIST.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    if not made:
+        print("no wheel in dist/: `make wheel` makes one", file=sys.stderr)
+        return
+    megabytes = made[-1].stat().st_size / 1e6
+    show("wheel size", [20 / megabytes], megabytes=megabytes)
+
+
 def parts() -> Iterator[Callable[[int], None]]:
-    yield from (expressions, row_functions, collecting, parquet, starting)
+    yield from (expressions, row_functions, collecting, parquet, starting, wheel)
 
 
 if __name__ == "__main__":

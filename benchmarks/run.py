@@ -45,6 +45,7 @@ BARS: dict[str, tuple[float, float]] = {
     "a job over 5 M rows of Parquet, against Polars": (0.5, 1.0),
     "import wrackline": (1.0, 2.5),  # 150 ms, 60 ms
     "building a job of ten steps": (1.0, 4.0),  # 20 ms, 5 ms
+    "wheel size": (1.0, 20 / 12),  # 20 MB, 12 MB
 }
 
 PROGRAMS: list[list[str]] = [

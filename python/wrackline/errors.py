@@ -1,4 +1,4 @@
-"""What can go wrong, as classes.
+"""What can go wrong, as classes::
 
     WracklineError
     ├── InvalidArgumentError (ValueError)      a call that cannot mean anything

@@ -251,8 +251,8 @@ class KeyedStream:
 
         `allowed_lateness`: how long a window is kept after it came out, for records that come later still; it then
         comes out again, as its next revision: at the next commit at the latest, or for ``each`` such record. What is
-        later than that goes to `.late` (``late="windows"``: also once for each hopping window that a record missed
-        while it counts in another). `null_key`: records without a key are dead letters, or a group of their own.
+        later than that goes to `Stream.late` (``late="windows"``: also once for each hopping window that a record
+        missed while it counts in another). `null_key`: records without a key are dead letters, or a group of their own.
         """
         label = name or "window"
         if not isinstance(window, Window):

@@ -1,10 +1,10 @@
-"""A development broker: Apache Kafka as one process on this machine, for tests and for trying things out.
+"""A development broker: Apache Kafka as one process on this machine, for tests and for trying things out::
 
     python -m wrackline.testing.broker                            until Ctrl-C, on port 9092
     python -m wrackline.testing.broker run -- pytest -q           one for a command: WRACKLINE_TEST_BROKER=HOST:PORT
 
 One node, no replication, loopback only. The first start fetches Kafka's jars with Maven into the cache
-(WRACKLINE_CACHE, otherwise wrackline/ in XDG_CACHE_HOME or ~/.cache); it needs Java 17.
+(WRACKLINE_CACHE, otherwise wrackline/ in XDG_CACHE_HOME or ~/.cache); it needs Java 17::
 
     with Broker.start() as broker:
         ...  # broker.address is "127.0.0.1:PORT"

@@ -16,9 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wrackline.errors import InvalidJobError, NotYetError
+from wrackline.schema import Field
 
 __all__ = [
     "Aggregate",
+    "check_type",
     "collect",
     "count",
     "first",
@@ -51,6 +53,18 @@ def _of(function: str, column: str, wide: bool = False) -> Aggregate:
     if not isinstance(column, str) or not column:
         raise InvalidJobError(f'{function}: give a column name, such as wl.{function}("speed"), not {column!r}')
     return Aggregate(function, column, wide)
+
+
+_OF_NUMBERS = ("sum", "mean", "var", "std")
+
+
+def check_type(label: str, aggregate: Aggregate, field: Field | None) -> None:
+    """Refuses what can be done with numbers alone for columns of text."""
+    if aggregate.function in _OF_NUMBERS and field is not None and field.type in ("string", "bytes"):
+        raise InvalidJobError(
+            f"{label}: {aggregate.function} needs numbers, and column {field.name!r} is {field.written}; cast it "
+            f'before, .cast({{"{field.name}": pl.Float64}}), or take its count, n_unique, min, max, first or last'
+        )
 
 
 def count(column: str | None = None) -> Aggregate:

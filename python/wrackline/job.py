@@ -10,11 +10,12 @@ from typing import Any, Literal
 from wrackline import _core, forks
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
+from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
 from wrackline.results import Result
-from wrackline.run import RunningJob, RunResult, Stats, run_to_end
+from wrackline.run import RunningJob, RunResult, Stats, only_run, run_to_end
 from wrackline.schema import Columns, Field, suggestion, to_columns
 from wrackline.sources import BoundedRows
 from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
@@ -141,6 +142,11 @@ class Job:
         bounded, columns, topic = self._source_of(source, schema)
         if not isinstance(time, str) or not time:
             raise InvalidJobError("read: time= names the event-time column")
+        if not columns.fields:
+            raise InvalidJobError(
+                "read: these rows have no columns; say which they would have by a schema, such as "
+                f'wl.from_records([], {{"{time}": int}})'
+            )
         if time != "_timestamp" and columns.get(time) is None:
             raise InvalidJobError(f'read: time="{time}" is no column{suggestion(time, columns.names)}')
         if log_timestamp and columns.get(log_timestamp) is None:
@@ -189,9 +195,17 @@ class Job:
                 raise InvalidJobError("read: give the schema to wl.from_records or wl.from_arrow, which check the rows")
             return source, source.schema, ""
         if not isinstance(source, str):
+            if isinstance(source, type) and isinstance(schema, str):
+                instead = f'; the topic goes first: job.read("{schema}", {source.__name__}, ...)'
+            elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "lazy"):
+                instead = ": it is read as wl.from_arrow(frame)"
+            elif isinstance(source, (list, tuple, Iterator)):
+                instead = ": its rows are read as wl.from_records(rows)"
+            else:
+                instead = ""
             raise InvalidJobError(
                 f"read: give a topic, wl.from_records(...), wl.from_arrow(...) or wl.read_parquet(...), "
-                f"not {type(source).__name__}"
+                f"not {shown_type(source)}{instead}"
             )
         if not source:
             raise InvalidJobError("read: a topic needs a name")
@@ -258,7 +272,7 @@ class Job:
 
     def _add_sink(self, stream: SideStream, topic: str, iso_times: bool, nan_as_string: bool) -> None:
         if not isinstance(topic, str):
-            raise InvalidJobError(f"write: a topic is a str, not {type(topic).__name__}")
+            raise InvalidJobError(f"write: a topic is a str, not {shown_type(topic)}")
         if self._source is None:
             raise InvalidJobError("write: this job reads nothing yet: call job.read() first")
         if isinstance(stream, LateOfJob):
@@ -318,7 +332,7 @@ class Job:
         """
         options = self._run_options(until, close, rows, seconds, fresh, replay, resume, reset)
         plan = self._finished_plan()
-        with self._opened_log() as log:
+        with self._opened_log() as log, only_run(log, self._name):
             run = _core.Run(plan, options=options, log=log, rows=self._rows())
             self._running = run
             try:
@@ -353,6 +367,7 @@ class Job:
         stack = contextlib.ExitStack()
         with stack:
             log = stack.enter_context(self._opened_log())
+            stack.enter_context(only_run(log, self._name))
             run = _core.Run(self._finished_plan(), options=chosen, log=log, rows=self._rows())
             self._running = run
             kept = stack.pop_all()
@@ -433,13 +448,19 @@ class Job:
     @contextlib.contextmanager
     def _opened_log(self, *, read_only: bool = False) -> Iterator[Any]:
         if isinstance(self._log, Log) or self._is_memory:
-            yield forks.here(self.log._core)
+            log = self.log
+            if log._closed:
+                raise InvalidArgumentError(
+                    f"job {self._name!r}: its log was closed; open it again and build the job on that: "
+                    f'wl.Job("{self._name}", log=wl.Log("{log.uri}"))'
+                )
+            yield forks.here(log._core)
             return
-        log = _core.Log(*address_of(self._log), read_only=read_only)
+        opened = _core.Log(*address_of(self._log), read_only=read_only)
         try:
-            yield log
+            yield opened
         finally:
-            log.close()
+            opened.close()
 
     def _collect(
         self,
@@ -469,8 +490,16 @@ class Job:
             run = _core.Run(plan, options=options, log=log, rows=self._rows(), tap=tap)
             try:
                 run_to_end(run, self._name, None, seconds)
+                dead = run.stats()["dead_letters"]
             finally:
                 run.close()
+        if dead and not isinstance(stream, DeadLetters):
+            _logger.warning(
+                "job '%s': %s %s; job.dead_letters.collect() has what and why",
+                self._name,
+                f"{dead:,}",
+                "record became a dead letter" if dead == 1 else "records became dead letters",
+            )
         table = tap.take(sink, schema)
         if revisions == "last" and stream._revision_keys is not None:
             table = table.last_of(stream._revision_keys)

@@ -93,7 +93,7 @@ class Ledger(Mapping[str, Counts]):
             for number, steps in self.partitions.items()
             for step, counts in steps.items()
         ]
-        frame: pl.DataFrame = need("polars", "polars").DataFrame(rows)
+        frame: pl.DataFrame = need("polars", "polars", "to_polars").DataFrame(rows)
         return frame
 
     def __repr__(self) -> str:

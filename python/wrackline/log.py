@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
@@ -94,7 +95,7 @@ class TopicRecords:
 
     def to_polars(self, *, metadata: bool = False) -> pl.DataFrame:
         """The JSON values as a frame; `metadata` adds ``_key _timestamp _partition _offset``."""
-        polars: Any = need("polars", "polars")
+        polars: Any = need("polars", "polars", "to_polars")
         if metadata:
             rows = [
                 {
@@ -119,6 +120,19 @@ class TopicRecords:
         return f"{len(self):,} records of {self._topic!r}" + (f" in {count} partitions" if count > 1 else "")
 
 
+class _Closed:
+    """What is left of a log that was closed."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def close(self) -> None:
+        """It is."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise InvalidArgumentError(f'this log is closed; wl.Log("{self._uri}") opens it again')
+
+
 class Log:
     """A log by its address: ``"memory:"``, ``"memory:NAME"`` (shared in the process), ``"local:DIR"``,
     ``"kafka://HOST:PORT"`` or a `wl.Kafka`.
@@ -129,7 +143,7 @@ class Log:
 
     def __init__(self, uri: str | Kafka, *, read_only: bool = False) -> None:
         address, settings = address_of(uri)
-        self._core = _core.Log(address, settings, read_only=read_only)
+        self._core: Any = _core.Log(address, settings, read_only=read_only)
         self._uri = address
         self._round: dict[str, int] = {}
         self._closed = False
@@ -270,6 +284,7 @@ class Log:
         if not self._closed:
             self._closed = True
             self._core.close()
+            self._core = _Closed(self._uri)
 
     def __enter__(self) -> Log:
         return self
@@ -291,8 +306,13 @@ def address_of(log: object) -> tuple[str, dict[str, str]]:
     if isinstance(log, Kafka):
         return log.uri, log._settings
     if not isinstance(log, str) or not log.startswith(("memory:", "local:", "kafka:")) or log == "local:":
+        meant = ""
+        if isinstance(log, str) and log and ":" not in log:
+            meant = f'; did you mean "local:{log}"?'
+        elif isinstance(log, str) and re.fullmatch(r"[\w.-]+:\d+", log):
+            meant = f'; did you mean "kafka://{log}"?'
         raise InvalidArgumentError(
-            f'a log is "memory:", "memory:NAME", "local:DIR", "kafka://HOST:PORT" or wl.Kafka(...), not {log!r}'
+            f'a log is "memory:", "memory:NAME", "local:DIR", "kafka://HOST:PORT" or wl.Kafka(...), not {log!r}{meant}'
         )
     _core.check_log(log, {})
     return log, {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,30 @@ _SHOWN = 10
 _NUMBERS = ("int64", "float64", "decimal")
 
 
-def need(module: str, extra: str) -> Any:
-    """Imports what is an extra, or says how to get it."""
+_NAMES = {"polars": "Polars"}
+_OLDEST = {"polars": (2, 0), "pyarrow": (20, 0), "pandas": (3, 0)}  # as in pyproject.toml
+
+
+def need(module: str, extra: str, call: str = "this") -> Any:
+    """Imports what is an extra, or says how to get it. `call`: what needs it."""
+    name = _NAMES.get(module, module)
     try:
-        return __import__(module)
+        found = __import__(module)
     except ImportError as error:
-        raise ImportError(f"this needs {module}: pip install 'wrackline[{extra}]'") from error
+        raise ImportError(f"{call} needs {name}: pip install 'wrackline[{extra}]'") from error
+    if _is_too_old(module, found.__version__):
+        oldest = ".".join(map(str, _OLDEST[module]))
+        raise ImportError(
+            f"{call} needs {name} {oldest} or newer, and this is {found.__version__}: "
+            f"pip install -U 'wrackline[{extra}]'"
+        )
+    return found
+
+
+@functools.cache
+def _is_too_old(module: str, version: str) -> bool:
+    given = tuple(int(digits) for part in version.split(".")[:2] if (digits := re.match(r"\d*", part)[0]))  # type: ignore[index]
+    return given < _OLDEST.get(module, (0,))
 
 
 class Result:
@@ -83,15 +103,15 @@ class Result:
         )
 
     def to_polars(self) -> pl.DataFrame:
-        frame: pl.DataFrame = need("polars", "polars").DataFrame(self)
+        frame: pl.DataFrame = need("polars", "polars", "to_polars").DataFrame(self)
         return frame
 
     def to_arrow(self) -> pa.Table:
-        return need("pyarrow", "pyarrow").table(self)
+        return need("pyarrow", "pyarrow", "to_arrow").table(self)
 
     def to_pandas(self) -> pd.DataFrame:
-        need("pandas", "pandas")
-        return self.to_arrow().to_pandas()
+        need("pandas", "pandas", "to_pandas")
+        return need("pyarrow", "pandas", "to_pandas").table(self).to_pandas()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)

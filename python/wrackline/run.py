@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any, TextIO
 
 from wrackline import forks, html
 from wrackline.durations import format_watermark
+from wrackline.errors import UnavailableError
 from wrackline.ledger import Ledger
 
 __all__ = ["RunResult", "RunningJob", "Stats"]
@@ -98,6 +100,31 @@ class RunResult:
         stats = self.stats
         replayed = f", {stats.rows_replayed:,} replayed" if stats.rows_replayed else ""
         return f"{stats.rows_taken:,} records in this run{replayed}, {stats.commits:,} commits"
+
+
+_running: set[tuple[str, str]] = set()  # log and job
+_starting = threading.Lock()
+os.register_at_fork(after_in_child=_running.clear)
+
+
+@contextlib.contextmanager
+def only_run(log: Any, job: str) -> Iterator[None]:
+    """While a job runs on an embedded log. A second run of it in this process would fence the first."""
+    if log.uri.startswith("kafka:"):
+        yield
+        return
+    one = (log.id, job)
+    with _starting:
+        if one in _running:
+            raise UnavailableError(
+                f"job {job!r} runs already, in this process and on this log: end that run first (running.stop()), or "
+                "give this job a name of its own; several runs of one job share its work on Kafka alone"
+            )
+        _running.add(one)
+    try:
+        yield
+    finally:
+        _running.discard(one)
 
 
 class ProgressLine:

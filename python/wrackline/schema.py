@@ -52,6 +52,7 @@ _TYPES: dict[Any, str] = {
 }
 _WRITTEN = {"string": "str", "int64": "int", "float64": "float", "timestamp": "datetime"}
 _KNOWN = "str, int, float, bool, bytes, datetime, date, or one of them `| None`"
+_SHOWN = 20  # names of columns in an error
 _INSTEAD: dict[Any, str] = {
     dict: "a nested object is a wl.Schema of its own",
     decimal.Decimal: "take float, or str for the digits as they are",
@@ -78,7 +79,12 @@ class Field:
     def __repr__(self) -> str:
         nullable = " | None" if self.nullable else ""
         path = f" = {self.path}" if self.path not in ("", self.name) else ""
-        return f"{self.name}: {_WRITTEN.get(self.type, self.type)}{nullable}{path}"
+        return f"{self.name}: {self.written}{nullable}{path}"
+
+    @property
+    def written(self) -> str:
+        """The type as it is annotated."""
+        return _WRITTEN.get(self.type, self.type)
 
 
 @dataclass(frozen=True)
@@ -290,4 +296,9 @@ def suggestion(wanted: str, known: list[str]) -> str:
     near = _core.nearest(wanted, known)
     if not near and len(wanted) > 2:
         near = next((name for name in known if name.startswith(wanted) or wanted.startswith(name)), "")
-    return f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known)}"
+    if near:
+        return f"; did you mean {near!r}?"
+    if not known:
+        return "; there are none"
+    more = f", ... {len(known) - _SHOWN:,} more" if len(known) > _SHOWN + 1 else ""
+    return f"; there are: {', '.join(known[:_SHOWN] if more else known)}{more}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
-from wrackline.aggregates import Aggregate
+from wrackline.aggregates import Aggregate, check_type
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
+from wrackline.hints import no_attribute, shown
 from wrackline.results import Result
 from wrackline.schema import Columns, Field, suggestion
 from wrackline.transforms import OnError
@@ -21,6 +22,7 @@ __all__ = ["KeyedStream", "SideStream", "Stream", "WindowedStream"]
 
 Ref = tuple[int, str]  # node of the plan, port
 NullKey = Literal["dead_letter", "group"]
+_NEEDS_WINDOW = 'aggregates need a key and a window: .key_by("column").window(wl.tumbling("5m")).agg(n=wl.count())'
 
 
 class SideStream(Verbs):
@@ -70,8 +72,8 @@ class SideStream(Verbs):
         self._job._add_sink(
             self,
             topic,
-            _choice("time_format", time_format, ("ms", "iso")) == "iso",
-            _choice("nan", nan, ("null", "string")) == "string",
+            _choice("write: time_format", time_format, ("ms", "iso")) == "iso",
+            _choice("write: nan", nan, ("null", "string")) == "string",
         )
 
     def collect(
@@ -180,7 +182,7 @@ class Stream(SideStream):
             columns=ids,
             within=span,
             allowed_lateness=lateness,
-            null_key_group=_choice("null_key", null_key, ("dead_letter", "group")) == "group",
+            null_key_group=_choice(f"{label}: null_key", null_key, ("dead_letter", "group")) == "group",
             name=name,
         )
         self._job._note(ref, f"dedup({', '.join(ids)}) within {format_duration(span)}", self._refs[0])
@@ -191,6 +193,9 @@ class Stream(SideStream):
         keys = _names("key_by", columns)
         _check_columns("key_by", keys, self.schema)
         return KeyedStream(self, keys)
+
+    def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
+        raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
 
     def window(self, window: Window, **options: Any) -> WindowedStream:
         raise InvalidJobError(
@@ -242,12 +247,12 @@ class KeyedStream:
         """
         label = name or "window"
         if not isinstance(window, Window):
-            raise InvalidJobError(f'{label}: give a window, such as wl.tumbling("5m"), not {window!r}')
+            raise InvalidJobError(f'{label}: give a window, such as wl.tumbling("5m"), not {shown(window)}')
         lateness = _lateness(label, allowed_lateness)
-        _choice("emit_late", emit_late, ("commit", "each"))
-        _choice("emit", emit, ("accumulate", "delta", "final_only"))
-        _choice("late", late, ("rows", "windows"))
-        _choice("null_key", null_key, ("dead_letter", "group"))
+        _choice(f"{label}: emit_late", emit_late, ("commit", "each"))
+        _choice(f"{label}: emit", emit, ("accumulate", "delta", "final_only"))
+        _choice(f"{label}: late", late, ("rows", "windows"))
+        _choice(f"{label}: null_key", null_key, ("dead_letter", "group"))
         every = None if early is None else to_millis(early, f"{label}: early")
         _check_triggers(label, window, lateness, emit, every, early_rows, self.stream._job._reads_topic)
         windowed = WindowedStream(
@@ -262,8 +267,13 @@ class KeyedStream:
         windowed._add(self.stream._job._plan.copy(), [])  # what is wrong is said here, not at .agg()
         return windowed
 
-    def agg(self, **aggregates: Aggregate) -> Stream:
-        raise InvalidJobError('agg: needs a window: .key_by(...).window(wl.tumbling("5m")).agg(...)')
+    def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
+        raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            no_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"{self.stream!r} by ({', '.join(self.keys)})"
@@ -281,20 +291,34 @@ class WindowedStream:
     null_key_group: bool
     name: str
 
-    def agg(self, **aggregates: Aggregate) -> Stream:
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            no_attribute(self, name)
+
+    def agg(self, *unnamed: Never, **aggregates: Aggregate) -> Stream:
         """One output column per argument: ``.agg(n=wl.count(), mean_speed=wl.mean("speed"))``.
 
         Rows have the key columns, window_start, window_end, revision, pane, and these.
         """
         label = self.name or "window"
+        if unnamed:
+            raise InvalidJobError(f"{label}: give each aggregate a name: .agg(n={shown(unnamed[0])})")
+        there = [*self.keyed.keys, "window_start", "window_end", "revision", "pane"]
         specs = []
         for output, aggregate in aggregates.items():
+            if output in there:
+                raise InvalidJobError(
+                    f"{label}: {output}= is a column that is there anyway, as are {', '.join(there)}; take another name"
+                )
             if not isinstance(aggregate, Aggregate):
                 raise InvalidJobError(
-                    f'{label}: {output}= is an aggregate, such as wl.mean("speed"), not {aggregate!r}'
+                    f'{label}: {output}= is an aggregate, such as wl.mean("speed"), not {shown(aggregate)}'
                 )
             if aggregate.column:
-                _check_columns(f"{label}: {output}={aggregate!r}", [aggregate.column], self.keyed.stream.schema)
+                named, schema = f"{label}: {output}={aggregate!r}", self.keyed.stream.schema
+                _check_columns(named, [aggregate.column], schema)
+                check_type(named, aggregate, schema.get(aggregate.column))
             specs.append((output, aggregate.function, aggregate.column, aggregate.wide))
         job = self.keyed.stream._job
         ref = self._add(job._plan, specs)
@@ -370,7 +394,10 @@ def _names(label: str, columns: tuple[Any, ...]) -> list[str]:
         if not isinstance(column, str):
             if type(column).__module__.startswith("polars"):
                 raise NotYetError(f"{label}: expressions come with a later version; give column names")
-            raise InvalidJobError(f"{label}: columns are names, not {type(column).__name__} {column!r}")
+            if isinstance(column, (list, tuple)) and all(isinstance(one, str) for one in column):
+                listed = ", ".join(f'"{one}"' for one in column)
+                raise InvalidJobError(f"{label}: give the names one by one, not as a {type(column).__name__}: {listed}")
+            raise InvalidJobError(f"{label}: columns are names, not {shown(column)}")
     return list(columns)
 
 

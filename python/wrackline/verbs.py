@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wrackline import expressions, transforms
 from wrackline.durations import to_time
 from wrackline.errors import InvalidJobError
+from wrackline.hints import no_attribute, shown
 from wrackline.results import need
 from wrackline.schema import Columns, suggestion
 from wrackline.transforms import Frame, OnError, Transform
@@ -37,6 +39,11 @@ class Verbs:
 
     def _add_step(self, kind: str, build: Build, name: str, on_error: OnError) -> Self:
         raise NotImplementedError
+
+    if not TYPE_CHECKING:  # with it every misspelling would have a type
+
+        def __getattr__(self, name: str) -> Any:
+            no_attribute(self, name)
 
     def filter(self, *condition: Any, name: str = "", on_error: OnError = "dead_letter") -> Self:
         """The rows for which a condition is true; null does not pass.
@@ -100,9 +107,15 @@ class Verbs:
         cast makes its record a dead letter."""
 
         def build(label: str, columns: Columns) -> Transform:
+            pl = need("polars", "polars", label)
+            if not isinstance(dtypes, Mapping):
+                first = columns.names[0]
+                raise InvalidJobError(f'{label}: say the type of each column: .cast({{"{first}": pl.String}})')
             _known(label, columns, dtypes)
-            pl = need("polars", "polars")
-            made = [pl.col(column).cast(dtype) for column, dtype in dtypes.items()]
+            try:
+                made = [pl.col(column).cast(dtype) for column, dtype in dtypes.items()]
+            except TypeError as error:
+                raise InvalidJobError(f"{label}: {error}; types are those of Polars, such as pl.Float64") from None
             return expressions.make_columns("cast", label, columns, made, {}, passes=True)
 
         return self._add_step("cast", build, name, on_error)
@@ -120,7 +133,7 @@ class Verbs:
         return self._add_step("drop", build, name, "dead_letter")
 
     def map(
-        self, function: Callable[..., Any], *, returns: Any, name: str = "", on_error: OnError = "dead_letter"
+        self, function: Callable[..., Any], *, returns: Any = None, name: str = "", on_error: OnError = "dead_letter"
     ) -> Self:
         """Calls a Python function for each row; its parameters are columns, by their names.
 
@@ -137,7 +150,7 @@ class Verbs:
         return self._rows("map", function, returns, name, on_error)
 
     def flat_map(
-        self, function: Callable[..., Any], *, returns: Any, name: str = "", on_error: OnError = "dead_letter"
+        self, function: Callable[..., Any], *, returns: Any = None, name: str = "", on_error: OnError = "dead_letter"
     ) -> Self:
         """As `map`, but the function gives any number of rows: an iterable of values, tuples or dicts.
 
@@ -209,12 +222,14 @@ class Verbs:
 
 def _comparison(label: str, condition: tuple[Any, ...]) -> Comparison:
     if not condition or not isinstance(condition[0], str):
-        given = repr(condition[0]) if condition else "nothing"
+        given = shown(condition[0]) if condition else "nothing"
         raise InvalidJobError(
             f'{label}: give an expression, .filter(pl.col("speed") >= 0), or .filter("speed", ">=", 0), not {given}'
         )
     if len(condition) != 3:
-        raise InvalidJobError(f'{label}: give a comparison and a value: .filter("{condition[0]}", ">=", value)')
+        written = re.fullmatch(r"\s*(\S+)\s*(==|!=|>=|<=|>|<)\s*(.+?)\s*", condition[0])
+        column, op, value = written.groups() if written else (condition[0], ">=", "value")
+        raise InvalidJobError(f'{label}: give column, comparison and value: .filter("{column}", "{op}", {value})')
     return Comparison(*condition)
 
 

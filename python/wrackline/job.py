@@ -46,6 +46,18 @@ class Job:
     threads share the partitions, and so do other processes that run the same job; `membership` is ``"dynamic"`` for
     processes that come and go, and do not come back to their state. `transaction_timeout`: what a dead process left
     open holds up readers for so long at most.
+
+    Raises `InvalidJobError`, as all calls that build a job do, for what cannot work; nothing is opened before it runs.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+    >>> job
+    Job("example", log='memory:')
+      read  1 row of Schema(v: int, ts: int), time="ts", out_of_orderness='all'
+      write out  <- read
+    >>> job.name
+    'example'
     """
 
     def __init__(
@@ -97,6 +109,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """Its name, which is also that of its state and of its topics."""
         return self._name
 
     @property
@@ -138,6 +151,11 @@ class Job:
         ahead of the record's log timestamp are dead letters. `partitioned_by`: the columns that decide a record's
         partition, for a topic with several. `idle_after`: without records for so long the input no longer holds the
         watermark back. `log_timestamp`: the column that stands for the log timestamp of bounded rows.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example", log="local:fleet-data")
+        >>> job.read("readings", {"truck_id": str, "ts": int}, time="ts", unit="s", out_of_orderness="30s")
+        read(truck_id: str, ts: int)
         """
         bounded, columns, topic = self._source_of(source, schema)
         if not isinstance(time, str) or not time:
@@ -243,12 +261,28 @@ class Job:
 
     @property
     def late(self) -> SideStream:
-        """All late rows, of every step: own columns, and by how much, for which window, judged by which watermark."""
+        """All late rows, of every step: own columns, and by how much, for which window, judged by which watermark.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> rows = wl.from_records([{"ts": 5_000}, {"ts": 1_000}])
+        >>> read = job.read(rows, time="ts", out_of_orderness="1s")
+        >>> counts = read.key_by().window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> job.late.collect().to_polars().select("ts", "late_by_ms", "step").rows()
+        [(1000, 2001, 'window')]
+        """
         return LateOfJob(self)
 
     @property
     def dead_letters(self) -> SideStream:
-        """Records that could not be used: original bytes, reason, message. Unless written they go to ``<job>.dead``."""
+        """Records that could not be used: original bytes, reason, message. Unless written they go to ``<job>.dead``.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> read = job.read(wl.from_records([{"ts": "noon"}, {"ts": "2024-03-05T12:00Z"}]), time="ts")
+        >>> job.dead_letters.collect().to_polars().select("reason", "message").rows()
+        [('timestamp', 'ts = "noon" is no time')]
+        """
         if self._source is None:
             raise InvalidJobError("dead_letters: this job reads nothing yet: call job.read() first")
         return DeadLetters(self, (1, "main"))
@@ -329,6 +363,18 @@ class Job:
         that is called with `Stats`. `fresh` forgets earlier runs. ``replay="accept"``: go on although a replay gave
         other rows than the run before. ``resume="append"``: bounded rows that have grown. `reset`: steps that start
         with empty state.
+
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> log.append("readings", [{"v": 1, "ts": 1_700_000_000_000}])
+        1
+        >>> job = wl.Job("example", log=log)
+        >>> job.read("readings", {"v": int, "ts": int}, time="ts", out_of_orderness="30s").write("out")
+        >>> job.run(until="now").rows
+        1
+        >>> job.run(until="now").rows  # goes on where it was
+        0
         """
         options = self._run_options(until, close, rows, seconds, fresh, replay, resume, reset)
         plan = self._finished_plan()
@@ -349,6 +395,19 @@ class Job:
         """`run` in a background thread: ``with job.start() as running: print(running.stats)``.
 
         Leaving the block ends the run in order; so does the end of the program.
+
+        Its options are those of `run`.
+
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> job = wl.Job("example", log=log)
+        >>> job.read("readings", {"ts": int}, time="ts", out_of_orderness="30s").write("out")
+        >>> with job.start(rows=1) as running:
+        ...     log.append("readings", [{"ts": 1_700_000_000_000}])
+        ...     running.wait(timeout=60).rows
+        1
+        1
         """
         progress = options.pop("progress", None)
         seconds = options.pop("seconds", None)
@@ -380,7 +439,18 @@ class Job:
         return RunningJob(run, self._name, progress, seconds, ended)
 
     def ledger(self) -> Ledger:
-        """What became of every record: of the run that goes on in this process, else as of the last commit."""
+        """What became of every record: of the run that goes on in this process, else as of the last commit.
+
+        Raises `NotFoundError` before the first commit.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> read = job.read(wl.from_records([{"v": 1, "ts": 1}, {"v": -1, "ts": 2}]), time="ts")
+        >>> read.filter("v", ">", 0).write("out")
+        >>> run = job.run()
+        >>> job.ledger()["filter"].filtered
+        1
+        """
         if self._running is not None:
             return Ledger(self._running.ledger())
         with self._opened_log(read_only=True) as log:
@@ -391,7 +461,15 @@ class Job:
 
     @property
     def log(self) -> Log:
-        """The log that this job works on, to look at what it wrote. The caller closes it, except for memory logs."""
+        """The log that this job works on, to look at what it wrote. The caller closes it, except for memory logs.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+        >>> run = job.run()
+        >>> job.log.read("out").rows()
+        [{'v': 1, 'ts': 5}]
+        """
         if isinstance(self._log, Log):
             return self._log
         if self._is_memory:

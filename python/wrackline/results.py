@@ -55,11 +55,20 @@ class Result:
     hold stays milliseconds).
 
     >>> import wrackline as wl
-    >>> wl.Job("all").read(wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}]), time="ts").collect()
+    >>> result = wl.Job("all").read(wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}]), time="ts").collect()
+    >>> result
     2 rows
     k  ts
     a  1
     b  2
+    >>> result.columns, result.schema
+    (['k', 'ts'], [('k', 'string', False), ('ts', 'int64', False)])
+    >>> result.rows()
+    [{'k': 'a', 'ts': 1}, {'k': 'b', 'ts': 2}]
+    >>> result.to_polars().rows() == list(result.to_pandas().itertuples(index=False, name=None)) == [("a", 1), ("b", 2)]
+    True
+    >>> result.to_arrow().column_names
+    ['k', 'ts']
     """
 
     def __init__(self, table: _core.Table) -> None:
@@ -67,6 +76,7 @@ class Result:
 
     @property
     def columns(self) -> list[str]:
+        """The names of the columns."""
         return [name for name, _, _ in self._table.schema]
 
     @property
@@ -103,13 +113,16 @@ class Result:
         )
 
     def to_polars(self) -> pl.DataFrame:
+        """As a Polars frame. Raises ImportError where Polars is missing or too old."""
         frame: pl.DataFrame = need("polars", "polars", "to_polars").DataFrame(self)
         return frame
 
     def to_arrow(self) -> pa.Table:
+        """As a pyarrow table. Raises ImportError where pyarrow is missing or too old."""
         return need("pyarrow", "pyarrow", "to_arrow").table(self)
 
     def to_pandas(self) -> pd.DataFrame:
+        """As a pandas frame, made by pyarrow. Raises ImportError where one of them is missing or too old."""
         need("pandas", "pandas", "to_pandas")
         return need("pyarrow", "pandas", "to_pandas").table(self).to_pandas()
 

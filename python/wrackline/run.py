@@ -32,6 +32,13 @@ class Stats:
     """How a run stands. Rows out, late and dead letters count from the job's first run on, the rest is of this run.
 
     `watermark` is in milliseconds, or an infinity; `rows_total` is 0 where no end is known.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+    >>> stats = job.run().stats
+    >>> stats.rows_taken, stats.late, stats.dead_letters
+    (1, 0, 0)
     """
 
     rows_taken: int = 0
@@ -50,6 +57,12 @@ class Stats:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Stats:
+        """From what the core counts.
+
+        >>> import wrackline as wl
+        >>> wl.Stats.of({"rows_taken": 3, "watermark": 1_000}).watermark
+        1000
+        """
         return cls(**{**values, "watermark": to_watermark(values["watermark"])})
 
     def _repr_html_(self) -> str:
@@ -80,7 +93,15 @@ def of_watermark(watermark: float) -> int:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did, and the ledger as of its last commit."""
+    """What a run did, and the ledger as of its last commit.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+    >>> result = job.run()
+    >>> result.rows, result.ledger.balances
+    (1, True)
+    """
 
     stats: Stats
     ledger: Ledger
@@ -217,7 +238,22 @@ def run_to_end(run: Any, job: str, progress: bool | Callable[[Stats], None] | No
 
 
 class RunningJob:
-    """A job in a background thread; a context manager whose end ends the run in order."""
+    """A job in a background thread; a context manager whose end ends the run in order.
+
+    >>> import wrackline as wl
+    >>> log = wl.Log("memory:")
+    >>> log.create("readings")
+    >>> job = wl.Job("example", log=log)
+    >>> job.read("readings", {"ts": int}, time="ts", out_of_orderness="30s").write("out")
+    >>> with job.start(rows=2) as running:
+    ...     log.append("readings", [{"ts": 1_700_000_000_000}, {"ts": 1_700_000_000_001}])
+    ...     result = running.wait(timeout=60)
+    2
+    >>> result.rows, running.is_alive, running.stats.rows_taken, running.ledger["read"].out
+    (2, False, 2, 2)
+    >>> running.stop().rows
+    2
+    """
 
     def __init__(
         self,
@@ -259,6 +295,7 @@ class RunningJob:
 
     @property
     def stats(self) -> Stats:
+        """How the run stands now."""
         return Stats.of(self._run.stats())
 
     @property
@@ -268,6 +305,7 @@ class RunningJob:
 
     @property
     def is_alive(self) -> bool:
+        """Whether the run goes on."""
         return self._thread.is_alive()
 
     def stop(self) -> RunResult:

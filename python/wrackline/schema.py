@@ -122,7 +122,15 @@ class _PathField:
 
 
 def field(*, path: str) -> Any:
-    """Where JSON has the column, when that is not its name: ``speed: float = wl.field(path="gps.speed")``."""
+    """Where JSON has the column, when that is not its name: ``speed: float = wl.field(path="gps.speed")``.
+
+    >>> import wrackline as wl
+    >>> class Reading(wl.Schema):
+    ...     truck_id: str
+    ...     speed: float = wl.field(path="gps.speed")
+    >>> wl.from_records([{"truck_id": "t1", "gps": {"speed": 88.5}}], Reading)
+    1 row of Reading(truck_id: str, speed: float = gps.speed)
+    """
     if not isinstance(path, str) or not path:
         raise InvalidJobError("wl.field: path is a name, with dots between nested objects")
     return _PathField(path)
@@ -161,7 +169,15 @@ class _SchemaType(type):
 
 
 class Schema(metaclass=_SchemaType):
-    """Subclass it with annotations: they are the columns. It is never instantiated."""
+    """Subclass it with annotations: they are the columns. It is never instantiated.
+
+    >>> import wrackline as wl
+    >>> class Reading(wl.Schema):
+    ...     truck_id: str
+    ...     speed: float | None
+    >>> Reading
+    Reading(truck_id: str, speed: float | None)
+    """
 
     def __new__(cls) -> Schema:
         raise TypeError(f"{cls.__name__} describes columns; give the class itself to job.read()")

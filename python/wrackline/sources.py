@@ -15,7 +15,16 @@ __all__ = ["BoundedRows", "from_arrow", "from_records"]
 
 
 class BoundedRows:
-    """Rows with their schema; what `job.read` takes in place of a topic. ``pl.DataFrame(rows)`` shows them."""
+    """Rows with their schema; what `job.read` takes in place of a topic. ``pl.DataFrame(rows)`` shows them.
+
+    >>> import polars as pl
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"k": "a", "v": 1}])
+    >>> rows.schema.names
+    ['k', 'v']
+    >>> pl.DataFrame(rows).rows()
+    [('a', 1)]
+    """
 
     def __init__(self, table: _core.Table, columns: Columns | None = None) -> None:
         self._table = table
@@ -25,6 +34,7 @@ class BoundedRows:
 
     @property
     def schema(self) -> Columns:
+        """The columns: their names, types, and where they were in nested rows."""
         return self._columns
 
     def __len__(self) -> int:

@@ -26,7 +26,16 @@ _NEEDS_WINDOW = 'aggregates need a key and a window: .key_by("column").window(wl
 
 
 class SideStream(Verbs):
-    """Rows that left the main way: late ones, duplicates, dead letters. They can be filtered, written and collected."""
+    """Rows that left the main way: late ones, duplicates, dead letters. They can be filtered, written and collected.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}])
+    >>> once = wl.Job("example").read(rows, time="ts").dedup("id", within="1h")
+    >>> once.duplicates.select("id", "ts").collect().rows()
+    [{'id': 1, 'ts': 2}]
+    >>> once.duplicates.schema.names
+    ['id', 'ts']
+    """
 
     def __init__(self, job: Job, refs: tuple[Ref, ...], label: str) -> None:
         self._job = job
@@ -68,7 +77,18 @@ class SideStream(Verbs):
     def write(
         self, topic: str, *, time_format: Literal["ms", "iso"] = "ms", nan: Literal["null", "string"] = "null"
     ) -> None:
-        """Writes the rows to a topic as JSON, in the job's transaction. The topic is made when it is not there."""
+        """Writes the rows to a topic as JSON, in the job's transaction. The topic is made when it is not there.
+
+        Times are milliseconds, or ISO 8601; NaN and infinities are null, or strings.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1.5, "ts": 5}]), time="ts").write("out")
+        >>> job.run().rows
+        1
+        >>> job.log.read("out").rows()
+        [{'v': 1.5, 'ts': 5}]
+        """
         self._job._add_sink(
             self,
             topic,
@@ -89,6 +109,13 @@ class SideStream(Verbs):
 
         Of a window that came out several times only the last revision is shown, unless ``revisions="all"``. At the
         present end of a topic windows stay open, unless `close`.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "a", "ts": 2}])
+        >>> read = wl.Job("example").read(rows, time="ts")
+        >>> counts = read.key_by("k").window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> counts.collect().to_polars().select("k", "n").rows()
+        [('a', 2)]
         """
         _choice("revisions", revisions, ("last", "all"))
         return self._job._collect(self, until=until, close=close, rows=rows, seconds=seconds, revisions=revisions)
@@ -132,7 +159,13 @@ class DeadLetters(SideStream):
 
 
 class Stream(SideStream):
-    """A stream with a watermark."""
+    """A stream with a watermark.
+
+    >>> import wrackline as wl
+    >>> read = wl.Job("example").read(wl.from_records([{"k": "a", "ts": 1}]), time="ts")
+    >>> read.name, read.schema.names
+    ('read', ['k', 'ts'])
+    """
 
     def __init__(self, job: Job, ref: Ref, step: str, kind: str, revision_keys: list[str] | None = None) -> None:
         super().__init__(job, (ref,), step)
@@ -167,6 +200,12 @@ class Stream(SideStream):
 
         `allowed_lateness`: how far behind the watermark a record may be; by default the largest allowed lateness
         below, at least `within` up to an hour.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}, {"id": 2, "ts": 3}])
+        >>> once = wl.Job("example").read(rows, time="ts").dedup("id", within="1h")
+        >>> once.collect().rows()
+        [{'id': 1, 'ts': 1}, {'id': 2, 'ts': 3}]
         """
         label = name or "dedup"
         ids = _names(label, columns)
@@ -189,15 +228,25 @@ class Stream(SideStream):
         return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "dedup", self._keys)
 
     def key_by(self, *columns: str) -> KeyedStream:
-        """By what the windows below are kept apart; without columns the whole stream is one key."""
+        """By what the windows below are kept apart; without columns the whole stream is one key.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}, {"k": "b", "ts": 3}])
+        >>> keyed = wl.Job("example").read(rows, time="ts").key_by("k")
+        >>> counts = keyed.window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> sorted(counts.collect().to_polars().select("k", "n").rows())
+        [('a', 1), ('b', 2)]
+        """
         keys = _names("key_by", columns)
         _check_columns("key_by", keys, self.schema)
         return KeyedStream(self, keys)
 
     def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
+        """Refused: aggregates need windows, which `.key_by(...).window(...)` makes."""
         raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
 
     def window(self, window: Window, **options: Any) -> WindowedStream:
+        """Refused: windows are of keys, which `.key_by(...)` names."""
         raise InvalidJobError(
             f'{options.get("name") or "window"}: a window needs a key: .key_by("column").window(...), '
             "or .key_by().window(...) for the whole stream"
@@ -205,14 +254,29 @@ class Stream(SideStream):
 
     @property
     def late(self) -> SideStream:
-        """The rows that came too late for this step, and by how much."""
+        """The rows that came too late for this step, and by how much.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"ts": 5_000}, {"ts": 1_000}])
+        >>> read = wl.Job("example").read(rows, time="ts", out_of_orderness="1s")
+        >>> counts = read.key_by().window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> counts.late.collect().to_polars().select("ts", "late_by_ms").rows()
+        [(1000, 2001)]
+        """
         if self._kind not in ("window", "dedup"):
             raise InvalidJobError(f"{self._step}: late rows come from windows and dedups; job.late is all of them")
         return SideStream(self._job, ((self._refs[0][0], "late"),), f"{self._step}.late")
 
     @property
     def duplicates(self) -> SideStream:
-        """The rows that this dedup held back."""
+        """The rows that this dedup held back.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}])
+        >>> once = wl.Job("example").read(rows, time="ts").dedup("id", within="1h")
+        >>> len(once.duplicates.collect())
+        1
+        """
         if self._kind != "dedup":
             raise InvalidJobError(f"{self._step}: duplicates come from .dedup(...)")
         return SideStream(self._job, ((self._refs[0][0], "duplicates"),), f"{self._step}.duplicates")
@@ -220,7 +284,12 @@ class Stream(SideStream):
 
 @dataclass(frozen=True)
 class KeyedStream:
-    """A stream and its key."""
+    """A stream and its key.
+
+    >>> import wrackline as wl
+    >>> wl.Job("example").read(wl.from_records([{"k": "a", "ts": 1}]), time="ts").key_by("k")
+    read(k: str, ts: int) by (k)
+    """
 
     stream: Stream
     keys: list[str]
@@ -244,6 +313,13 @@ class KeyedStream:
         comes out again, as its next revision: at the next commit at the latest, or for ``each`` such record. What is
         later than that goes to `.late` (``late="windows"``: also once for each hopping window that a record missed
         while it counts in another). `null_key`: records without a key are dead letters, or a group of their own.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": 1_000}, {"k": "a", "ts": 61_000}])
+        >>> keyed = wl.Job("example").read(rows, time="ts").key_by("k")
+        >>> counts = keyed.window(wl.tumbling("1m"), allowed_lateness="10m").agg(n=wl.count())
+        >>> [(str(row["window_start"].time()), row["n"]) for row in counts.collect().rows()]
+        [('00:00:00', 1), ('00:01:00', 1)]
         """
         label = name or "window"
         if not isinstance(window, Window):
@@ -268,6 +344,7 @@ class KeyedStream:
         return windowed
 
     def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
+        """Refused: aggregates need windows, which `.key_by(...).window(...)` makes."""
         raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
 
     if not TYPE_CHECKING:
@@ -281,7 +358,13 @@ class KeyedStream:
 
 @dataclass(frozen=True)
 class WindowedStream:
-    """A keyed stream cut into windows; `agg` says what comes out of each."""
+    """A keyed stream cut into windows; `agg` says what comes out of each.
+
+    >>> import wrackline as wl
+    >>> keyed = wl.Job("example").read(wl.from_records([{"k": "a", "ts": 1}]), time="ts").key_by("k")
+    >>> keyed.window(wl.tumbling("5m"))
+    read(k: str, ts: int) by (k) in tumbling("5m")
+    """
 
     keyed: KeyedStream
     window: Window
@@ -300,6 +383,12 @@ class WindowedStream:
         """One output column per argument: ``.agg(n=wl.count(), mean_speed=wl.mean("speed"))``.
 
         Rows have the key columns, window_start, window_end, revision, pane, and these.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "v": 1, "ts": 1}, {"k": "a", "v": 4, "ts": 2}])
+        >>> windows = wl.Job("example").read(rows, time="ts").key_by("k").window(wl.tumbling("1s"))
+        >>> windows.agg(n=wl.count(), most=wl.max("v")).collect().to_polars().select("k", "n", "most").rows()
+        [('a', 2, 4)]
         """
         label = self.name or "window"
         if unnamed:

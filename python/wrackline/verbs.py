@@ -88,11 +88,25 @@ class Verbs:
         on_error: OnError = "dead_letter",
         **named: Any,
     ) -> Self:
-        """These columns alone: names, or Polars expressions."""
+        """These columns alone: names, or Polars expressions.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> readings = wl.Job("example").read(rows, time="ts")
+        >>> readings.select("qty", total=pl.col("price") * pl.col("qty")).collect().rows()
+        [{'qty': 3, 'total': 6.0}]
+        """
         return self._columns("select", exprs, named, name, on_error, passes=False)
 
     def rename(self, mapping: Mapping[str, str], *, name: str = "") -> Self:
-        """Other names for columns: ``.rename({"old": "new"})``."""
+        """Other names for columns: ``.rename({"old": "new"})``.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").rename({"qty": "pieces"}).collect().columns
+        ['price', 'pieces', 'ts']
+        """
         return self._add_step(
             "rename",
             lambda label, columns: expressions.make_columns(
@@ -103,8 +117,14 @@ class Verbs:
         )
 
     def cast(self, dtypes: Mapping[str, Any], *, name: str = "", on_error: OnError = "dead_letter") -> Self:
-        """Other types for columns, as Polars casts them: ``.cast({"price": pl.Float64})``; a value that cannot be
-        cast makes its record a dead letter."""
+        """Other types for columns, as Polars casts them. A value that cannot be cast makes its record a dead letter.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": "2.5", "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").cast({"price": pl.Float64}).collect().rows()
+        [{'price': 2.5, 'ts': 0}]
+        """
 
         def build(label: str, columns: Columns) -> Transform:
             pl = need("polars", "polars", label)
@@ -121,7 +141,13 @@ class Verbs:
         return self._add_step("cast", build, name, on_error)
 
     def drop(self, *columns: str, name: str = "") -> Self:
-        """All columns but these."""
+        """All columns but these.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").drop("qty").collect().columns
+        ['price', 'ts']
+        """
 
         def build(label: str, there: Columns) -> Transform:
             _known(label, there, columns)
@@ -155,6 +181,12 @@ class Verbs:
         """As `map`, but the function gives any number of rows: an iterable of values, tuples or dicts.
 
         Each has the event time of the row it was made of. A row of which none is made counts as filtered.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"words": "high water", "ts": 0}])
+        >>> split = wl.Job("example").read(rows, time="ts").flat_map(lambda words: words.split(), returns={"word": str})
+        >>> split.select("word").collect().rows()
+        [{'word': 'high'}, {'word': 'water'}]
         """
         return self._rows("flat_map", function, returns, name, on_error)
 
@@ -172,6 +204,14 @@ class Verbs:
 
         `returns`: the columns it gives; unless they are given the function is called once with a frame without rows. If
         it raises, the batch is halved until the rows are known that fail alone.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> readings = wl.Job("example").read(rows, time="ts")
+        >>> doubled = readings.map_batches(lambda frame: frame.with_columns(twice=pl.col("price") * 2))
+        >>> doubled.select("twice").collect().rows()
+        [{'twice': 4.0}]
         """
         return self._add_step(
             "map_batches",

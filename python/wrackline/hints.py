@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
+
+from wrackline import _core
 
 __all__ = ["no_attribute", "shown", "shown_type", "written_duration"]
 
@@ -58,8 +59,8 @@ def no_attribute(owner: Any, name: str) -> NoReturn:
     kind = type(owner).__name__
     instead = _INSTEAD.get(kind) or _OF_A_STREAM.get(name, "")
     if not instead:
-        near = difflib.get_close_matches(name, [one for one in dir(owner) if not one.startswith("_")], 1)
-        instead = f"did you mean .{near[0]}?" if near else ""
+        near = _core.nearest(name, [one for one in dir(owner) if not one.startswith("_")])
+        instead = f"did you mean .{near}?" if near else ""
     raise AttributeError(f"a {kind} has no {name!r}" + (f"; {instead}" if instead else ""))
 
 
@@ -88,10 +89,7 @@ def _kind(value: Any) -> str:
 
 _WORDS = {"d": "d|days?", "h": "h|hrs?|hours?", "m": "m|mins?|minutes?", "s": "s|secs?|seconds?"}
 _WORDS |= {"ms": "ms|msecs?|millis|milliseconds?"}
-_WRITTEN = re.compile(
-    r"\s*".join(["", *(rf"(?:(\d+)\s*(?:{words})(?![a-z]))?(?:\s*(?:,|and)\s*)?" for words in _WORDS.values()), ""]),
-    re.IGNORECASE,
-)
+_WRITTEN = r"\s*".join(rf"(?:(\d+)\s*(?:{words})(?![a-z]))?(?:\s*(?:,|and)\s*)?" for words in _WORDS.values())
 
 
 def written_duration(text: str) -> str:
@@ -100,7 +98,7 @@ def written_duration(text: str) -> str:
     >>> written_duration("1 hour and 30 minutes")
     '1h30m'
     """
-    found = _WRITTEN.fullmatch(text.strip())
+    found = re.fullmatch(_WRITTEN, text.strip(), re.IGNORECASE)
     if found is None:
         return ""
     return "".join(f"{number}{unit}" for number, unit in zip(found.groups(), _WORDS, strict=True) if number)

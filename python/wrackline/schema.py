@@ -27,11 +27,9 @@ shorter name. A schema as a type is a nested object:
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 import sys
 import types
 import typing
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,13 +51,13 @@ _TYPES: dict[Any, str] = {
 _WRITTEN = {"string": "str", "int64": "int", "float64": "float", "timestamp": "datetime"}
 _KNOWN = "str, int, float, bool, bytes, datetime, date, or one of them `| None`"
 _SHOWN = 20  # names of columns in an error
-_INSTEAD: dict[Any, str] = {
-    dict: "a nested object is a wl.Schema of its own",
-    decimal.Decimal: "take float, or str for the digits as they are",
-    dt.timedelta: "take int, such as milliseconds",
-    dt.time: "take str",
-    uuid.UUID: "take str",
-    Any: "say which of them it is",
+_INSTEAD = {
+    "dict": "a nested object is a wl.Schema of its own",
+    "Decimal": "take float, or str for the digits as they are",
+    "timedelta": "take int, such as milliseconds",
+    "time": "take str",
+    "UUID": "take str",
+    "Any": "say which of them it is",
 }
 
 
@@ -231,8 +229,9 @@ def _from_annotation(schema: str, name: str, hint: Any, path: str) -> Field:
     hint, nullable = _without_none(hint)
     kind = _TYPES.get(hint) if isinstance(hint, type) else None
     if kind is None:
-        shown = (typing.get_origin(hint) is None and getattr(hint, "__name__", None)) or str(hint)
-        instead = _INSTEAD.get(typing.get_origin(hint) or hint, f"there are {_KNOWN}")
+        whole = typing.get_origin(hint) or hint
+        shown = (whole is hint and getattr(hint, "__name__", None)) or str(hint)
+        instead = _INSTEAD.get(getattr(whole, "__name__", ""), f"there are {_KNOWN}")
         raise InvalidJobError(f"schema {schema}, column {name!r}: {shown} is no column type; {instead}")
     return Field(name, kind, nullable, path)
 

@@ -30,6 +30,7 @@ _HOW_TO_CHOOSE = (
     'that much later. Choose what covers nearly all records, such as "30s" for devices on a network or "6h" for '
     'batches that are uploaded; what comes later still is a late row, never lost. "0s": event times never fall'
 )
+_UNITS = ("s", "ms", "us", "ns", "auto")
 _logger = logging.getLogger("wrackline")
 
 
@@ -171,6 +172,8 @@ class Job:
             raise InvalidJobError(
                 f'read: log_timestamp="{log_timestamp}" is no column{suggestion(log_timestamp, columns.names)}'
             )
+        if unit not in _UNITS:
+            raise InvalidJobError(f"read: unit is one of {', '.join(map(repr, _UNITS))}, not {unit!r}")
         kind, bound, column = self._watermark_of(topic, columns, out_of_orderness, watermark)
         if idle_advance not in ("hold", "close"):
             raise InvalidJobError(f'read: idle_advance is "hold" or "close", not {idle_advance!r}')

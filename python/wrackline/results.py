@@ -44,8 +44,13 @@ def need(module: str, extra: str, call: str = "this") -> Any:
 
 @functools.cache
 def _is_too_old(module: str, version: str) -> bool:
-    given = tuple(int(digits) for part in version.split(".")[:2] if (digits := re.match(r"\d*", part)[0]))  # type: ignore[index]
-    return given < _OLDEST.get(module, (0,))
+    """By its first two numbers.
+
+    >>> [_is_too_old("polars", version) for version in ("1.35.2", "2", "2.0.0rc1", "10.1")]
+    [True, False, False, False]
+    """
+    numbers = [int(one) for one in re.findall(r"\d+", version)[:2]]
+    return (*numbers, 0, 0)[:2] < _OLDEST.get(module, (0, 0))
 
 
 class Result:

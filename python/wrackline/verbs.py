@@ -24,6 +24,9 @@ __all__ = ["Verbs"]
 Build = Callable[[str, Columns], "Transform | Comparison"]
 
 
+_COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+
+
 class Comparison:
     """A filter that the core does by itself: column, operator, value."""
 
@@ -270,6 +273,8 @@ def _comparison(label: str, condition: tuple[Any, ...]) -> Comparison:
         written = re.fullmatch(r"\s*(\S+)\s*(==|!=|>=|<=|>|<)\s*(.+?)\s*", condition[0])
         column, op, value = written.groups() if written else (condition[0], ">=", "value")
         raise InvalidJobError(f'{label}: give column, comparison and value: .filter("{column}", "{op}", {value})')
+    if condition[1] not in _COMPARISONS:
+        raise InvalidJobError(f"{label}: there is no comparison {condition[1]!r}; there are: {' '.join(_COMPARISONS)}")
     return Comparison(*condition)
 
 

@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 from wrackline.errors import InvalidJobError, NotYetError
 from wrackline.expressions import is_expression
 from wrackline.results import need
+from wrackline.schema import Field
 
 if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
     "Aggregate",
+    "check_type",
     "collect",
     "count",
     "first",
@@ -45,7 +47,12 @@ __all__ = [
 
 @dataclass(frozen=True, repr=False)
 class Aggregate:
-    """A value; made by the functions of this module."""
+    """A value; made by the functions of this module.
+
+    >>> import wrackline as wl
+    >>> wl.sum("price", wide=True)
+    sum("price", wide=True)
+    """
 
     function: str
     column: str = ""
@@ -83,8 +90,27 @@ def _only(function: str, expression: Any, where: Any) -> Any:
     return need("polars", "polars").when(where).then(expression)
 
 
+_OF_NUMBERS = ("sum", "mean", "var", "std")
+
+
+def check_type(label: str, aggregate: Aggregate, field: Field | None) -> None:
+    """Refuses what can be done with numbers alone for columns of text."""
+    if aggregate.function in _OF_NUMBERS and field is not None and field.type in ("string", "bytes"):
+        raise InvalidJobError(
+            f"{label}: {aggregate.function} needs numbers, and column {field.name!r} is {field.written}; cast it "
+            f'before, .cast({{"{field.name}": pl.Float64}}), or take its count, n_unique, min, max, first or last'
+        )
+
+
 def count(column: str | pl.Expr | None = None, *, where: pl.Expr | None = None) -> Aggregate:
-    """The number of records; of a column: of its values that are not null."""
+    """The number of records; of a column: of its values that are not null.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(known=wl.count("v")).collect().to_polars()["known"].to_list()
+    [2]
+    """
     if column is not None:
         return _of("count", column, where)
     if where is None:
@@ -94,57 +120,133 @@ def count(column: str | pl.Expr | None = None, *, where: pl.Expr | None = None) 
 
 
 def sum(column: str | pl.Expr, *, where: pl.Expr | None = None, wide: bool = False) -> Aggregate:
-    """The sum. Of integers it is exact: beyond int64 the pane is a dead letter, or with `wide` a decimal."""
+    """The sum. Of integers it is exact: beyond int64 the pane is a dead letter, or with `wide` a decimal.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(total=wl.sum("v")).collect().to_polars()["total"].to_list()
+    [4.0]
+    """
     return _of("sum", column, where, bool(wide))
 
 
 def mean(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The arithmetic mean."""
+    """The arithmetic mean.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(middle=wl.mean("v")).collect().to_polars()["middle"].to_list()
+    [2.0]
+    """
     return _of("mean", column, where)
 
 
 def min(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The least value."""
+    """The least value.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(least=wl.min("v")).collect().to_polars()["least"].to_list()
+    [1.0]
+    """
     return _of("min", column, where)
 
 
 def max(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The largest value."""
+    """The largest value.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(most=wl.max("v")).collect().to_polars()["most"].to_list()
+    [3.0]
+    """
     return _of("max", column, where)
 
 
 def var(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The sample variance (ddof=1); null over fewer than two values."""
+    """The sample variance (ddof=1); null over fewer than two values.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(spread=wl.var("v")).collect().to_polars()["spread"].to_list()
+    [2.0]
+    """
     return _of("var", column, where)
 
 
 def std(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The sample standard deviation (ddof=1)."""
+    """The sample standard deviation (ddof=1).
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(spread=wl.std("v")).collect().to_polars()["spread"].to_list()
+    [1.4142135623730951]
+    """
     return _of("std", column, where)
 
 
 def first(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The value with the earliest event time."""
+    """The value with the earliest event time.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(before=wl.first("v")).collect().to_polars()["before"].to_list()
+    [1.0]
+    """
     return _of("first", column, where)
 
 
 def last(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """The value with the latest event time."""
+    """The value with the latest event time.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(newest=wl.last("v")).collect().to_polars()["newest"].to_list()
+    [3.0]
+    """
     return _of("last", column, where)
 
 
 def n_unique(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """How many different values; NaN is one."""
+    """How many different values; NaN is one.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(kinds=wl.n_unique("v")).collect().to_polars()["kinds"].to_list()
+    [2]
+    """
     return _of("n_unique", column, where)
 
 
 def collect(column: str | pl.Expr, *, where: pl.Expr | None = None) -> Aggregate:
-    """All values as a list, by event time."""
+    """All values as a list, by event time.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1.0, "ts": 1}, {"v": None, "ts": 2}, {"v": 3.0, "ts": 3}])
+    >>> windows = wl.Job("example").read(rows, time="ts").key_by().window(wl.tumbling("1s"))
+    >>> windows.agg(values=wl.collect("v")).collect().to_polars()["values"].to_list()
+    [[1.0, 3.0]]
+    """
     return _of("collect", column, where)
 
 
 def quantile(column: str | pl.Expr, q: float, *, interpolation: str = "nearest") -> Aggregate:
-    """The value below which a share `q` lies. Comes with a later version."""
+    """The value below which a share `q` lies. Comes with a later version.
+
+    >>> import wrackline as wl
+    >>> wl.quantile("v", 0.9)
+    Traceback (most recent call last):
+    wrackline.errors.NotYetError: wl.quantile comes with a later version
+    """
     _of("quantile", column, None)
     if not isinstance(q, (int, float)) or not 0 <= q <= 1:
         raise InvalidJobError(f"quantile: q must lie between 0 and 1, not {q!r}")

@@ -12,6 +12,7 @@ import math
 
 from wrackline import _core
 from wrackline.errors import InvalidArgumentError, InvalidJobError
+from wrackline.hints import written_duration
 
 __all__ = ["Duration", "Time", "format_duration", "to_millis", "to_time"]
 
@@ -31,7 +32,8 @@ def to_millis(value: object, name: str) -> int:
         try:
             millis = _core.parse_duration(value)
         except InvalidArgumentError as error:
-            raise InvalidJobError(f"{name}: {error}") from None
+            written = written_duration(value)
+            raise InvalidJobError(f"{name}: {error}" + (f'; write "{written}"' if written else "")) from None
     elif isinstance(value, dt.timedelta):
         millis, rest = divmod(value, _MILLISECOND)
         if rest:
@@ -39,8 +41,11 @@ def to_millis(value: object, name: str) -> int:
     elif isinstance(value, int) and not isinstance(value, bool):
         millis = value
     elif isinstance(value, float):
-        what = "must be finite" if not math.isfinite(value) else f'{value} has a fraction; write "{value}s" as "...ms"'
-        raise InvalidJobError(f"{name}: {what}")
+        if not math.isfinite(value):
+            raise InvalidJobError(f"{name}: must be finite")
+        raise InvalidJobError(
+            f'{name}: {value} is no whole number of milliseconds; {value} seconds are "{round(value * 1000)}ms"'
+        )
     else:
         raise InvalidJobError(
             f'{name}: a duration is "5m", a timedelta or whole milliseconds, not {type(value).__name__} {value!r}'

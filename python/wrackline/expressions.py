@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrackline.dtypes import core_type, polars_schema
 from wrackline.errors import InvalidJobError
+from wrackline.hints import shown
 from wrackline.results import need
 from wrackline.schema import METADATA, Columns, Field, suggestion
 from wrackline.transforms import Function, Transform
@@ -21,31 +22,49 @@ if TYPE_CHECKING:
 
 __all__ = ["is_expression", "make_columns", "make_predicate"]
 
+_WINDOW = '.key_by("k").window(wl.tumbling("5m")).agg'
+_NEIGHBOUR = f'the values of a window, in order, are {_WINDOW}(values=wl.collect("{{c}}"))'
+# By a part of the method's name; the first that fits. {c} is the column.
 _INSTEAD = {
-    "shift": 'the row before is not known on a stream: .key_by("k").window(...).agg(first=wl.first("c"))',
-    "diff": 'the row before is not known on a stream: .key_by("k").window(...).agg(first=wl.first("c"))',
-    "cum_": "a running value needs state: .key_by(...).window(...).agg(...)",
-    "over": 'a value of a group needs state: .key_by("k").window(...).agg(...)',
-    "rolling": 'a rolling value needs state: .key_by("k").window(wl.hopping(...)).agg(...)',
-    "sort": "rows come in the order of the log; sort what collect() gives",
-    "unique": '.dedup("column", within="1h") holds back what came before',
-    "is_duplicated": '.dedup("column", within="1h").duplicates are the others',
-    "sample": 'take a share by its values: .filter(pl.col("k").hash() % 100 < 5)',
-    "shuffle": "rows come in the order of the log",
-    "strptime": 'give the format: .str.strptime(pl.Datetime, "%Y-%m-%d %H:%M:%S")',
+    "shift": _NEIGHBOUR,
+    "diff": _NEIGHBOUR,
+    "pct_change": _NEIGHBOUR,
+    "cum_": f'a running value needs state: {_WINDOW}(total=wl.sum("{{c}}"))',
+    "over": f'a value of a group needs state: {_WINDOW}(m=wl.mean("{{c}}"))',
+    "rolling": 'a rolling value needs state: .key_by("k").window(wl.hopping("1h", "5m")).agg(m=wl.mean("{c}"))',
+    "ewm": 'a rolling value needs state: .key_by("k").window(wl.hopping("1h", "5m")).agg(m=wl.mean("{c}"))',
+    "sort": "rows come in the order of the log; sort what .collect() gives",
+    "reverse": "rows come in the order of the log; reverse what .collect() gives",
+    "shuffle": "rows come in the order of the log; shuffle what .collect() gives",
+    "n_unique": f'{_WINDOW}(n=wl.n_unique("{{c}}"))',
+    "unique": 'the first of equal rows is .dedup("{c}", within="1h"), the others .dedup(...).duplicates',
+    "is_duplicated": 'the first of equal rows is .dedup("{c}", within="1h"), the others .dedup(...).duplicates',
+    "distinct": 'the first of equal rows is .dedup("{c}", within="1h"), the others .dedup(...).duplicates',
+    "sample": 'a share is taken by values: .filter(pl.col("{c}").hash() % 100 < 5)',
+    "strptime": 'give the format, since Polars would guess it of each batch: pl.col("{c}").str.to_datetime("%Y-%m-%d")',
+    "fill_null_with_strategy": 'fill with a value of the row itself: pl.col("{c}").fill_null(0)',
+    "interpolate": 'fill with a value of the row itself: pl.col("{c}").fill_null(0)',
+    "drop_nulls": '.filter(pl.col("{c}").is_not_null()) of the stream',
+    "drop_nans": '.filter(pl.col("{c}").is_not_nan()) of the stream',
     "filter": ".filter(...) of the stream takes the predicate",
-    "explode": '.explode("column") of the stream makes a row of each item',
-    "head": "a stream has no first rows: run(rows=...) or collect(rows=...) end early",
-    "len": '.key_by("k").window(...).agg(n=wl.count())',
+    "explode": '.explode("{c}") of the stream makes a row of each item',
+    "slice": ".collect(rows=...) and job.run(rows=...) end early",
+    "top_k": 'the largest value of a window is .key_by("k").window(wl.tumbling("5m")).agg(m=wl.max("{c}"))',
+    "bottom_k": 'the least value of a window is .key_by("k").window(wl.tumbling("5m")).agg(m=wl.min("{c}"))',
+    "rank": f'{_WINDOW}(values=wl.collect("{{c}}")), then pl.col("values").list.eval(pl.element().rank())',
+    "median": f'{_WINDOW}(values=wl.collect("{{c}}")), then pl.col("values").list.median()',
+    "quantile": f'{_WINDOW}(values=wl.collect("{{c}}")), then pl.col("values").list.eval(pl.element().quantile(0.9))'
+    ".list.first()",
+    "qcut": 'give the edges: pl.col("{c}").cut([...])',
+    "value_counts": '.key_by("{c}").window(wl.tumbling("5m")).agg(n=wl.count())',
+    "implode": f'{_WINDOW}(values=wl.collect("{{c}}"))',
+    "len": f"{_WINDOW}(n=wl.count())",
 }
-_AGGREGATES = ("mean", "sum", "min", "max", "count", "std", "var", "median", "n_unique", "first", "last", "quantile")
+_AGGREGATES = ("mean", "sum", "min", "max", "count", "std", "var", "first", "last")
 
 
 def _polars(label: str) -> Any:
-    module = need("polars", "polars")
-    if not hasattr(module.lit(1).meta, "is_row_separable"):
-        raise InvalidJobError(f"{label}: Polars {module.__version__} is too old for expressions: pip install -U polars")
-    return module
+    return need("polars", "polars", label)
 
 
 def is_expression(value: object) -> bool:
@@ -76,12 +95,12 @@ def make_columns(
     for one in expressions:
         listed += one if isinstance(one, (list, tuple)) else [one]
     made = [pl.col(one) if isinstance(one, str) else one for one in listed]
-    made += [(value if is_expression(value) else pl.lit(value)).alias(name) for name, value in named.items()]
+    made += [_value(pl, label, name, value).alias(name) for name, value in named.items()]
     if not made:
         raise InvalidJobError(f'{label}: give expressions, such as .{kind}(total=pl.col("price") * pl.col("qty"))')
     for one in made:
         if not is_expression(one):
-            raise InvalidJobError(f"{label}: give Polars expressions or column names, not {one!r}")
+            raise InvalidJobError(f"{label}: give Polars expressions or column names, not {shown(one)}")
     reads, fields = _check(label, columns, made)
     names = [one.name for one in fields]
     function = _Expressions(made, names, broadcasts=_broadcasts(pl, made))
@@ -94,6 +113,19 @@ def make_columns(
         passes,
         ", ".join(map(str, made)),
     )
+
+
+def _value(pl: Any, label: str, name: str, value: Any) -> Any:
+    """What Polars makes of an argument: a string is the name of a column."""
+    if is_expression(value):
+        return value
+    if isinstance(value, str):
+        return pl.col(value)
+    try:
+        return pl.lit(value)
+    except TypeError:
+        way = "; functions of rows go to .map(...)" if callable(value) else ""
+        raise InvalidJobError(f"{label}: {name}= is a Polars expression or a value, not {shown(value)}{way}") from None
 
 
 def _broadcasts(pl: Any, expressions: Sequence[Any]) -> bool:
@@ -133,20 +165,24 @@ def _check(label: str, columns: Columns, expressions: Sequence[Any]) -> tuple[li
     for one in expressions:
         columns = _with_metadata(there, one)
         schema = polars_schema(columns)
-        empty = pl.LazyFrame(schema=schema)
+        nothing = pl.DataFrame(schema=schema)
+        empty = nothing.lazy()
         try:
             types = empty.select(one).collect_schema()
         except pl.exceptions.ColumnNotFoundError as error:
             missing = next((name for name in _roots(one) if name not in schema), "")
-            said = (
-                suggestion(missing, [*columns.names, *(METADATA if missing.startswith("_") else ())])
-                if missing
-                else f": {error}"
-            )
-            raise InvalidJobError(f"{label}: there is no column {missing!r}{said} (in {one})") from None
+            known = [*columns.names, *(METADATA if missing.startswith("_") else ())]
+            said = suggestion(missing, known) if missing else f": {error}"
+            within = "" if one.meta.is_column() else f" (in {one})"
+            raise InvalidJobError(f"{label}: there is no column {missing!r}{said}{within}") from None
         except pl.exceptions.PolarsError as error:
             raise InvalidJobError(f"{label}: {one}: {str(error).splitlines()[0]}") from None
         opaque = _refuse(label, one)
+        if not opaque:  # some mistakes are seen only when it is evaluated; here without rows
+            try:
+                nothing.select_seq(one)
+            except pl.exceptions.PolarsError as error:
+                raise InvalidJobError(f"{label}: {one}: {str(error).splitlines()[0]}") from None
         for name, dtype in types.items():
             kind = "json" if _is_json(columns, one, name) else core_type(label, name, dtype)
             fields.append(Field(name, kind, _nullable(columns, one), name))
@@ -198,10 +234,11 @@ def _refuse(label: str, expression: Any) -> bool:
         method = text.rpartition("(")[0].rpartition(".")[2] or text.partition("(")[0]
         instead = next((way for word, way in _INSTEAD.items() if word in method), "")
         if not instead and method in _AGGREGATES:
-            instead = f'an aggregate needs a window: .key_by("k").window(...).agg(x=wl.{method}("c"))'
+            instead = f'an aggregate needs a window: {_WINDOW}({method[0]}=wl.{method}("{{c}}"))'
+        column = next(iter(_roots(expression)), "column")
         raise InvalidJobError(
-            f"{label}: {text} looks at other rows than its own, and a stream has no last row"
-            + (f". Instead: {instead}" if instead else "")
+            f"{label}: {text} looks at other rows than its own, and batches are cut anywhere"
+            + (f". Instead: {instead.replace('{c}', column)}" if instead else "")
         )
     opaque = False
     for child in expression.meta.pop():

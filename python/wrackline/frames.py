@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from wrackline import _core
 from wrackline.errors import InvalidArgumentError
+from wrackline.results import need
 from wrackline.schema import Columns, suggestion
 
 __all__ = ["PARSED", "SCANNED", "Engine", "Kinds", "Pick", "chosen", "engine", "engine_of", "parsed", "tree_of"]
@@ -66,31 +67,35 @@ class Engine(Protocol):
 def engine() -> Engine:
     """Polars if it is there, else pyarrow; else an ImportError that says how to get it."""
     try:
-        from wrackline.frames_polars import PolarsEngine
-
-        return PolarsEngine()
-    except ImportError:
-        pass
+        return _polars()
+    except ImportError as error:
+        missing = error
     try:
-        from wrackline.frames_pyarrow import PyarrowEngine
-
-        return PyarrowEngine()
+        return _pyarrow()
     except ImportError:
-        raise ImportError("this needs Polars (or pyarrow): pip install 'wrackline[polars]'") from None
+        raise missing from None
 
 
 def engine_of(frame: Any) -> Engine | None:
     """The library that a frame is of, if it is one of them."""
     library = type(frame).__module__.partition(".")[0]
     if library == "polars":
-        from wrackline.frames_polars import PolarsEngine
+        return _polars()
+    return _pyarrow() if library == "pyarrow" else None
 
-        return PolarsEngine()
-    if library == "pyarrow":
-        from wrackline.frames_pyarrow import PyarrowEngine
 
-        return PyarrowEngine()
-    return None
+def _polars() -> Engine:
+    need("polars", "polars", "reading frames and files")
+    from wrackline.frames_polars import PolarsEngine
+
+    return PolarsEngine()
+
+
+def _pyarrow() -> Engine:
+    need("pyarrow", "pyarrow", "reading frames and files")
+    from wrackline.frames_pyarrow import PyarrowEngine
+
+    return PyarrowEngine()
 
 
 def chosen(columns: Columns, known: list[str]) -> list[Pick]:

@@ -40,6 +40,9 @@ class PolarsEngine:
         return found
 
     def flat(self, frame: Any) -> Any:
+        for name, dtype in frame.schema.items():
+            if isinstance(dtype, pl.Object):  # as Arrow they would be addresses
+                raise InvalidArgumentError(f"column {name!r} has Python objects; make numbers or strings of them")
         while nested := [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]:
             try:
                 frame = frame.unnest(nested, separator=".")

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from wrackline import _core, forks
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
+from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
 from wrackline.results import Result
-from wrackline.run import RunningJob, RunResult, Stats, run_to_end
+from wrackline.run import RunningJob, RunResult, Stats, only_run, run_to_end
 from wrackline.schema import Columns, Field, suggestion, to_columns
 from wrackline.sources import BoundedRows
 from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
@@ -29,6 +30,7 @@ _HOW_TO_CHOOSE = (
     'that much later. Choose what covers nearly all records, such as "30s" for devices on a network or "6h" for '
     'batches that are uploaded; what comes later still is a late row, never lost. "0s": event times never fall'
 )
+_UNITS = ("s", "ms", "us", "ns", "auto")
 _logger = logging.getLogger("wrackline")
 
 
@@ -45,6 +47,18 @@ class Job:
     threads share the partitions, and so do other processes that run the same job; `membership` is ``"dynamic"`` for
     processes that come and go, and do not come back to their state. `transaction_timeout`: what a dead process left
     open holds up readers for so long at most.
+
+    Raises `InvalidJobError`, as all calls that build a job do, for what cannot work; nothing is opened before it runs.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+    >>> job
+    Job("example", log='memory:')
+      read  1 row of Schema(v: int, ts: int), time="ts", out_of_orderness='all'
+      write out  <- read
+    >>> job.name
+    'example'
     """
 
     def __init__(
@@ -97,6 +111,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """Its name, which is also that of its state and of its topics."""
         return self._name
 
     @property
@@ -138,16 +153,28 @@ class Job:
         ahead of the record's log timestamp are dead letters. `partitioned_by`: the columns that decide a record's
         partition, for a topic with several. `idle_after`: without records for so long the input no longer holds the
         watermark back. `log_timestamp`: the column that stands for the log timestamp of bounded rows.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example", log="local:fleet-data")
+        >>> job.read("readings", {"truck_id": str, "ts": int}, time="ts", unit="s", out_of_orderness="30s")
+        read(truck_id: str, ts: int)
         """
         bounded, columns, topic = self._source_of(source, schema)
         if not isinstance(time, str) or not time:
             raise InvalidJobError("read: time= names the event-time column")
+        if not columns.fields:
+            raise InvalidJobError(
+                "read: these rows have no columns; say which they would have by a schema, such as "
+                f'wl.from_records([], {{"{time}": int}})'
+            )
         if time != "_timestamp" and columns.get(time) is None:
             raise InvalidJobError(f'read: time="{time}" is no column{suggestion(time, columns.names)}')
         if log_timestamp and columns.get(log_timestamp) is None:
             raise InvalidJobError(
                 f'read: log_timestamp="{log_timestamp}" is no column{suggestion(log_timestamp, columns.names)}'
             )
+        if unit not in _UNITS:
+            raise InvalidJobError(f"read: unit is one of {', '.join(map(repr, _UNITS))}, not {unit!r}")
         kind, bound, column = self._watermark_of(topic, columns, out_of_orderness, watermark)
         if idle_advance not in ("hold", "close"):
             raise InvalidJobError(f'read: idle_advance is "hold" or "close", not {idle_advance!r}')
@@ -191,9 +218,17 @@ class Job:
                 raise InvalidJobError("read: give the schema to wl.from_records or wl.from_arrow, which check the rows")
             return source, source.schema, ""
         if not isinstance(source, str):
+            if isinstance(source, type) and isinstance(schema, str):
+                instead = f'; the topic goes first: job.read("{schema}", {source.__name__}, ...)'
+            elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "lazy"):
+                instead = ": it is read as wl.from_arrow(frame)"
+            elif isinstance(source, (list, tuple, Iterator)):
+                instead = ": its rows are read as wl.from_records(rows)"
+            else:
+                instead = ""
             raise InvalidJobError(
                 f"read: give a topic, wl.from_records(...), wl.from_arrow(...) or wl.read_parquet(...), "
-                f"not {type(source).__name__}"
+                f"not {shown_type(source)}{instead}"
             )
         if not source:
             raise InvalidJobError("read: a topic needs a name")
@@ -231,12 +266,28 @@ class Job:
 
     @property
     def late(self) -> SideStream:
-        """All late rows, of every step: own columns, and by how much, for which window, judged by which watermark."""
+        """All late rows, of every step: own columns, and by how much, for which window, judged by which watermark.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> rows = wl.from_records([{"ts": 5_000}, {"ts": 1_000}])
+        >>> read = job.read(rows, time="ts", out_of_orderness="1s")
+        >>> counts = read.key_by().window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> job.late.collect().to_polars().select("ts", "late_by_ms", "step").rows()
+        [(1000, 2001, 'window')]
+        """
         return LateOfJob(self)
 
     @property
     def dead_letters(self) -> SideStream:
-        """Records that could not be used: original bytes, reason, message. Unless written they go to ``<job>.dead``."""
+        """Records that could not be used: original bytes, reason, message. Unless written they go to ``<job>.dead``.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> read = job.read(wl.from_records([{"ts": "noon"}, {"ts": "2024-03-05T12:00Z"}]), time="ts")
+        >>> job.dead_letters.collect().to_polars().select("reason", "message").rows()
+        [('timestamp', 'ts = "noon" is no time')]
+        """
         if self._source is None:
             raise InvalidJobError("dead_letters: this job reads nothing yet: call job.read() first")
         return DeadLetters(self, (1, "main"))
@@ -278,7 +329,7 @@ class Job:
 
     def _add_sink(self, stream: SideStream, topic: str, iso_times: bool, nan_as_string: bool) -> None:
         if not isinstance(topic, str):
-            raise InvalidJobError(f"write: a topic is a str, not {type(topic).__name__}")
+            raise InvalidJobError(f"write: a topic is a str, not {shown_type(topic)}")
         if self._source is None:
             raise InvalidJobError("write: this job reads nothing yet: call job.read() first")
         if isinstance(stream, LateOfJob):
@@ -335,10 +386,22 @@ class Job:
         that is called with `Stats`. `fresh` forgets earlier runs. ``replay="accept"``: go on although a replay gave
         other rows than the run before. ``resume="append"``: bounded rows that have grown. `reset`: steps that start
         with empty state.
+
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> log.append("readings", [{"v": 1, "ts": 1_700_000_000_000}])
+        1
+        >>> job = wl.Job("example", log=log)
+        >>> job.read("readings", {"v": int, "ts": int}, time="ts", out_of_orderness="30s").write("out")
+        >>> job.run(until="now").rows
+        1
+        >>> job.run(until="now").rows  # goes on where it was
+        0
         """
         options = self._run_options(until, close, rows, seconds, fresh, replay, resume, reset)
         plan = self._finished_plan()
-        with self._opened_log() as log:
+        with self._opened_log() as log, only_run(log, self._name):
             run = _core.Run(plan, options=options, log=log, rows=self._rows())
             self._running = run
             try:
@@ -355,6 +418,19 @@ class Job:
         """`run` in a background thread: ``with job.start() as running: print(running.stats)``.
 
         Leaving the block ends the run in order; so does the end of the program.
+
+        Its options are those of `run`.
+
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> job = wl.Job("example", log=log)
+        >>> job.read("readings", {"ts": int}, time="ts", out_of_orderness="30s").write("out")
+        >>> with job.start(rows=1) as running:
+        ...     log.append("readings", [{"ts": 1_700_000_000_000}])
+        ...     running.wait(timeout=60).rows
+        1
+        1
         """
         progress = options.pop("progress", None)
         seconds = options.pop("seconds", None)
@@ -373,6 +449,7 @@ class Job:
         stack = contextlib.ExitStack()
         with stack:
             log = stack.enter_context(self._opened_log())
+            stack.enter_context(only_run(log, self._name))
             run = _core.Run(self._finished_plan(), options=chosen, log=log, rows=self._rows())
             self._running = run
             kept = stack.pop_all()
@@ -385,7 +462,18 @@ class Job:
         return RunningJob(run, self._name, progress, seconds, ended)
 
     def ledger(self) -> Ledger:
-        """What became of every record: of the run that goes on in this process, else as of the last commit."""
+        """What became of every record: of the run that goes on in this process, else as of the last commit.
+
+        Raises `NotFoundError` before the first commit.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> read = job.read(wl.from_records([{"v": 1, "ts": 1}, {"v": -1, "ts": 2}]), time="ts")
+        >>> read.filter("v", ">", 0).write("out")
+        >>> run = job.run()
+        >>> job.ledger()["filter"].filtered
+        1
+        """
         if self._running is not None:
             return Ledger(self._running.ledger())
         with self._opened_log(read_only=True) as log:
@@ -396,7 +484,15 @@ class Job:
 
     @property
     def log(self) -> Log:
-        """The log that this job works on, to look at what it wrote. The caller closes it, except for memory logs."""
+        """The log that this job works on, to look at what it wrote. The caller closes it, except for memory logs.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+        >>> run = job.run()
+        >>> job.log.read("out").rows()
+        [{'v': 1, 'ts': 5}]
+        """
         if isinstance(self._log, Log):
             return self._log
         if self._is_memory:
@@ -453,13 +549,19 @@ class Job:
     @contextlib.contextmanager
     def _opened_log(self, *, read_only: bool = False) -> Iterator[Any]:
         if isinstance(self._log, Log) or self._is_memory:
-            yield forks.here(self.log._core)
+            log = self.log
+            if log._closed:
+                raise InvalidArgumentError(
+                    f"job {self._name!r}: its log was closed; open it again and build the job on that: "
+                    f'wl.Job("{self._name}", log=wl.Log("{log.uri}"))'
+                )
+            yield forks.here(log._core)
             return
-        log = _core.Log(*address_of(self._log), read_only=read_only)
+        opened = _core.Log(*address_of(self._log), read_only=read_only)
         try:
-            yield log
+            yield opened
         finally:
-            log.close()
+            opened.close()
 
     def _collect(
         self,
@@ -489,8 +591,16 @@ class Job:
             run = _core.Run(plan, options=options, log=log, rows=self._rows(), tap=tap)
             try:
                 run_to_end(run, self._name, None, seconds)
+                dead = run.stats()["dead_letters"]
             finally:
                 run.close()
+        if dead and not isinstance(stream, DeadLetters):
+            _logger.warning(
+                "job '%s': %s %s; job.dead_letters.collect() has what and why",
+                self._name,
+                f"{dead:,}",
+                "record became a dead letter" if dead == 1 else "records became dead letters",
+            )
         table = tap.take(sink, schema)
         if revisions == "last" and stream._revision_keys is not None:
             table = table.last_of(stream._revision_keys)

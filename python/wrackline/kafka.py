@@ -46,11 +46,22 @@ class Kafka:
 
     @property
     def servers(self) -> str:
+        """``host:port``, several with commas.
+
+        >>> import wrackline as wl
+        >>> wl.Kafka("localhost:9092").servers
+        'localhost:9092'
+        """
         return self._servers
 
     @property
     def uri(self) -> str:
-        """``kafka://host:port``, without options."""
+        """``kafka://host:port``, without options.
+
+        >>> import wrackline as wl
+        >>> wl.Kafka("localhost:9092", client_rack="a").uri
+        'kafka://localhost:9092'
+        """
         return _SCHEME + self._servers
 
     def __repr__(self) -> str:

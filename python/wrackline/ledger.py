@@ -20,6 +20,16 @@ class Counts:
     """Of one step: ``in_ == out + filtered + duplicate + late + dead_lettered + skipped + held``.
 
     Counted beside it: windows missed by records that count in another, panes, panes that became dead letters, rows.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1, "ts": 1}, {"v": -1, "ts": 2}])
+    >>> job = wl.Job("example")
+    >>> job.read(rows, time="ts").filter("v", ">", 0).write("out")
+    >>> counts = job.run().ledger["filter"]
+    >>> counts.in_, counts.out, counts.filtered, counts.balances
+    (2, 1, 1, True)
+    >>> counts.as_dict()["rows_out"]
+    0
     """
 
     in_: int = 0
@@ -37,6 +47,7 @@ class Counts:
 
     @property
     def balances(self) -> bool:
+        """Whether every record that came in is accounted for."""
         accounted = self.out + self.filtered + self.duplicate + self.late + self.dead_lettered
         return self.in_ == accounted + self.skipped + self.held
 
@@ -57,6 +68,21 @@ class Ledger(Mapping[str, Counts]):
     """``ledger["step"]`` is the sum over the partitions; `partitions` has each of them.
 
     Exact at each commit, and committed with the results.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"v": 1, "ts": 1}, {"v": -1, "ts": 2}])
+    >>> job = wl.Job("example")
+    >>> job.read(rows, time="ts").filter("v", ">", 0).write("out")
+    >>> ledger = job.run().ledger
+    >>> ledger
+    Ledger: balances
+    step    in  out  filtered  duplicate  late  dead lettered  skipped  held
+    read     2    2         0          0     0              0        0     0
+    filter   2    1         1          0     0              0        0     0
+    >>> ledger["filter"].filtered, ledger.balances
+    (1, True)
+    >>> ledger.to_polars()["step"].to_list()
+    ['read', 'filter']
     """
 
     def __init__(self, partitions: Mapping[int, list[tuple[str, dict[str, int]]]]) -> None:
@@ -93,7 +119,7 @@ class Ledger(Mapping[str, Counts]):
             for number, steps in self.partitions.items()
             for step, counts in steps.items()
         ]
-        frame: pl.DataFrame = need("polars", "polars").DataFrame(rows)
+        frame: pl.DataFrame = need("polars", "polars", "to_polars").DataFrame(rows)
         return frame
 
     def __repr__(self) -> str:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from types import TracebackType
@@ -35,7 +36,14 @@ _CHUNK = 50_000  # rows of one append
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a log."""
+    """A topic of a log.
+
+    >>> import wrackline as wl
+    >>> with wl.Log("memory:") as log:
+    ...     log.create("readings", partitions=2)
+    ...     log.topics()
+    [Topic(name='readings', partitions=2)]
+    """
 
     name: str
     partitions: int
@@ -43,7 +51,19 @@ class Topic:
 
 @dataclass(frozen=True)
 class Record:
-    """A record as it lies in the log. `value` is None for a tombstone; `timestamp` is in milliseconds."""
+    """A record as it lies in the log. `value` is None for a tombstone; `timestamp` is in milliseconds.
+
+    >>> import wrackline as wl
+    >>> log = wl.Log("memory:")
+    >>> log.create("readings")
+    >>> log.append("readings", [{"k": "a"}], key="k", timestamps=[5])
+    1
+    >>> [record] = log.read("readings")
+    >>> record.key, record.value, record.timestamp, record.partition, record.offset
+    (b'a', b'{"k":"a"}', 5, 0, 0)
+    >>> print(record.header("wl.reason"))
+    None
+    """
 
     key: bytes | None
     value: bytes | None
@@ -64,7 +84,23 @@ def records_of(chunk: _core.Records, partition: int) -> Iterator[Record]:
 
 
 class TopicRecords:
-    """What `Log.read` found: whole partitions, one after the other, each in offset order."""
+    """What `Log.read` found: whole partitions, one after the other, each in offset order.
+
+    >>> import wrackline as wl
+    >>> log = wl.Log("memory:")
+    >>> log.create("readings")
+    >>> log.append("readings", [{"k": "a", "v": 1}, {"k": "b", "v": 2}])
+    2
+    >>> found = log.read("readings")
+    >>> found
+    2 records of 'readings'
+    >>> found.rows()
+    [{'k': 'a', 'v': 1}, {'k': 'b', 'v': 2}]
+    >>> found.records()[1].offset
+    1
+    >>> found.to_polars(metadata=True)["_offset"].to_list()
+    [0, 1]
+    """
 
     def __init__(self, topic: str, partitions: list[tuple[int, list[_core.Records]]]) -> None:
         self._topic = topic
@@ -94,7 +130,7 @@ class TopicRecords:
 
     def to_polars(self, *, metadata: bool = False) -> pl.DataFrame:
         """The JSON values as a frame; `metadata` adds ``_key _timestamp _partition _offset``."""
-        polars: Any = need("polars", "polars")
+        polars: Any = need("polars", "polars", "to_polars")
         if metadata:
             rows = [
                 {
@@ -119,17 +155,45 @@ class TopicRecords:
         return f"{len(self):,} records of {self._topic!r}" + (f" in {count} partitions" if count > 1 else "")
 
 
+class _Closed:
+    """What is left of a log that was closed."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def close(self) -> None:
+        """It is."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise InvalidArgumentError(f'this log is closed; wl.Log("{self._uri}") opens it again')
+
+
 class Log:
     """A log by its address: ``"memory:"``, ``"memory:NAME"`` (shared in the process), ``"local:DIR"``,
     ``"kafka://HOST:PORT"`` or a `wl.Kafka`.
 
     One process may write to a directory at a time; others open it with `read_only`. Use it as a context manager, or
     `close()` it. Raises `UnavailableError` if another process holds the directory, or no broker can be reached.
+
+    >>> import wrackline as wl
+    >>> with wl.Log("local:fleet-data") as log:
+    ...     log.create("readings")
+    ...     log.append("readings", [{"k": "a"}, {"k": "b"}, {"k": "c"}])
+    ...     log.trim("readings", before=1)
+    ...     log.read("readings").rows()
+    3
+    [{'k': 'b'}, {'k': 'c'}]
+    >>> log
+    Log("local:fleet-data", closed)
+    >>> log = wl.Log("local:fleet-data", read_only=True)
+    >>> log.topics(), log.uri
+    ([Topic(name='readings', partitions=1)], 'local:fleet-data')
+    >>> log.close()
     """
 
     def __init__(self, uri: str | Kafka, *, read_only: bool = False) -> None:
         address, settings = address_of(uri)
-        self._core = _core.Log(address, settings, read_only=read_only)
+        self._core: Any = _core.Log(address, settings, read_only=read_only)
         self._uri = address
         self._round: dict[str, int] = {}
         self._closed = False
@@ -143,6 +207,7 @@ class Log:
 
     @property
     def uri(self) -> str:
+        """Its address."""
         return self._uri
 
     def create(self, topic: str, *, partitions: int = 1) -> None:
@@ -150,6 +215,7 @@ class Log:
         self._core.create_topic(topic, partitions)
 
     def topics(self) -> list[Topic]:
+        """The topics, without those that jobs keep for themselves."""
         return [Topic(name, partitions) for name, partitions, _ in self._core.topics()]
 
     def append(
@@ -166,6 +232,17 @@ class Log:
         `rows`: dicts (written as JSON), lines as ``bytes`` or ``str`` (written as they are; None is a tombstone), or
         a frame (anything with an Arrow interface). `key` names the column or columns of the record key: records of
         one key go to one partition. `timestamps`: of the records, as a column or as a list; otherwise the clock.
+
+        Raises `NotFoundError` for a topic that is not there, `InvalidArgumentError` for a row that is no JSON.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings", partitions=2)
+        >>> log.append("readings", pl.DataFrame({"k": ["a", "b"], "at": [7, 8]}), key="k", timestamps="at")
+        2
+        >>> log.append("readings", ['{"k": "c"}', None], partition=1)
+        2
         """
         names = [key] if isinstance(key, str) else list(key or [])
         if hasattr(rows, "__arrow_c_stream__") or hasattr(rows, "__arrow_c_array__"):
@@ -270,6 +347,7 @@ class Log:
         if not self._closed:
             self._closed = True
             self._core.close()
+            self._core = _Closed(self._uri)
 
     def __enter__(self) -> Log:
         return self
@@ -291,8 +369,13 @@ def address_of(log: object) -> tuple[str, dict[str, str]]:
     if isinstance(log, Kafka):
         return log.uri, log._settings
     if not isinstance(log, str) or not log.startswith(("memory:", "local:", "kafka:")) or log == "local:":
+        meant = ""
+        if isinstance(log, str) and log and ":" not in log:
+            meant = f'; did you mean "local:{log}"?'
+        elif isinstance(log, str) and re.fullmatch(r"[\w.-]+:\d+", log):
+            meant = f'; did you mean "kafka://{log}"?'
         raise InvalidArgumentError(
-            f'a log is "memory:", "memory:NAME", "local:DIR", "kafka://HOST:PORT" or wl.Kafka(...), not {log!r}'
+            f'a log is "memory:", "memory:NAME", "local:DIR", "kafka://HOST:PORT" or wl.Kafka(...), not {log!r}{meant}'
         )
     _core.check_log(log, {})
     return log, {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,35 @@ _SHOWN = 10
 _NUMBERS = ("int64", "float64", "decimal")
 
 
-def need(module: str, extra: str) -> Any:
-    """Imports what is an extra, or says how to get it."""
+_NAMES = {"polars": "Polars"}
+_OLDEST = {"polars": (2, 0), "pyarrow": (20, 0), "pandas": (3, 0)}  # as in pyproject.toml
+
+
+def need(module: str, extra: str, call: str = "this") -> Any:
+    """Imports what is an extra, or says how to get it. `call`: what needs it."""
+    name = _NAMES.get(module, module)
     try:
-        return __import__(module)
+        found = __import__(module)
     except ImportError as error:
-        raise ImportError(f"this needs {module}: pip install 'wrackline[{extra}]'") from error
+        raise ImportError(f"{call} needs {name}: pip install 'wrackline[{extra}]'") from error
+    if _is_too_old(module, found.__version__):
+        oldest = ".".join(map(str, _OLDEST[module]))
+        raise ImportError(
+            f"{call} needs {name} {oldest} or newer, and this is {found.__version__}: "
+            f"pip install -U 'wrackline[{extra}]'"
+        )
+    return found
+
+
+@functools.cache
+def _is_too_old(module: str, version: str) -> bool:
+    """By its first two numbers.
+
+    >>> [_is_too_old("polars", version) for version in ("1.35.2", "2", "2.0.0rc1", "10.1")]
+    [True, False, False, False]
+    """
+    numbers = [int(one) for one in re.findall(r"\d+", version)[:2]]
+    return (*numbers, 0, 0)[:2] < _OLDEST.get(module, (0, 0))
 
 
 class Result:
@@ -35,11 +60,20 @@ class Result:
     hold stays milliseconds).
 
     >>> import wrackline as wl
-    >>> wl.Job("all").read(wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}]), time="ts").collect()
+    >>> result = wl.Job("all").read(wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}]), time="ts").collect()
+    >>> result
     2 rows
     k  ts
     a  1
     b  2
+    >>> result.columns, result.schema
+    (['k', 'ts'], [('k', 'string', False), ('ts', 'int64', False)])
+    >>> result.rows()
+    [{'k': 'a', 'ts': 1}, {'k': 'b', 'ts': 2}]
+    >>> result.to_polars().rows() == list(result.to_pandas().itertuples(index=False, name=None)) == [("a", 1), ("b", 2)]
+    True
+    >>> result.to_arrow().column_names
+    ['k', 'ts']
     """
 
     def __init__(self, table: _core.Table) -> None:
@@ -47,6 +81,7 @@ class Result:
 
     @property
     def columns(self) -> list[str]:
+        """The names of the columns."""
         return [name for name, _, _ in self._table.schema]
 
     @property
@@ -83,15 +118,18 @@ class Result:
         )
 
     def to_polars(self) -> pl.DataFrame:
-        frame: pl.DataFrame = need("polars", "polars").DataFrame(self)
+        """As a Polars frame. Raises ImportError where Polars is missing or too old."""
+        frame: pl.DataFrame = need("polars", "polars", "to_polars").DataFrame(self)
         return frame
 
     def to_arrow(self) -> pa.Table:
-        return need("pyarrow", "pyarrow").table(self)
+        """As a pyarrow table. Raises ImportError where pyarrow is missing or too old."""
+        return need("pyarrow", "pyarrow", "to_arrow").table(self)
 
     def to_pandas(self) -> pd.DataFrame:
-        need("pandas", "pandas")
-        return self.to_arrow().to_pandas()
+        """As a pandas frame, made by pyarrow. Raises ImportError where one of them is missing or too old."""
+        need("pandas", "pandas", "to_pandas")
+        return need("pyarrow", "pandas", "to_pandas").table(self).to_pandas()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any, TextIO
 
 from wrackline import forks, html
 from wrackline.durations import format_watermark
+from wrackline.errors import UnavailableError
 from wrackline.ledger import Ledger
 
 __all__ = ["RunResult", "RunningJob", "Stats"]
@@ -30,6 +32,13 @@ class Stats:
     """How a run stands. Rows out, late and dead letters count from the job's first run on, the rest is of this run.
 
     `watermark` is in milliseconds, or an infinity; `rows_total` is 0 where no end is known.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+    >>> stats = job.run().stats
+    >>> stats.rows_taken, stats.late, stats.dead_letters
+    (1, 0, 0)
     """
 
     rows_taken: int = 0
@@ -48,6 +57,12 @@ class Stats:
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Stats:
+        """From what the core counts.
+
+        >>> import wrackline as wl
+        >>> wl.Stats.of({"rows_taken": 3, "watermark": 1_000}).watermark
+        1000
+        """
         return cls(**{**values, "watermark": to_watermark(values["watermark"])})
 
     def _repr_html_(self) -> str:
@@ -78,7 +93,15 @@ def of_watermark(watermark: float) -> int:
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did, and the ledger as of its last commit."""
+    """What a run did, and the ledger as of its last commit.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+    >>> result = job.run()
+    >>> result.rows, result.ledger.balances
+    (1, True)
+    """
 
     stats: Stats
     ledger: Ledger
@@ -98,6 +121,31 @@ class RunResult:
         stats = self.stats
         replayed = f", {stats.rows_replayed:,} replayed" if stats.rows_replayed else ""
         return f"{stats.rows_taken:,} records in this run{replayed}, {stats.commits:,} commits"
+
+
+_running: set[tuple[str, str]] = set()  # log and job
+_starting = threading.Lock()
+os.register_at_fork(after_in_child=_running.clear)
+
+
+@contextlib.contextmanager
+def only_run(log: Any, job: str) -> Iterator[None]:
+    """While a job runs on an embedded log. A second run of it in this process would fence the first."""
+    if log.uri.startswith("kafka:"):
+        yield
+        return
+    one = (log.id, job)
+    with _starting:
+        if one in _running:
+            raise UnavailableError(
+                f"job {job!r} runs already, in this process and on this log: end that run first (running.stop()), or "
+                "give this job a name of its own; several runs of one job share its work on Kafka alone"
+            )
+        _running.add(one)
+    try:
+        yield
+    finally:
+        _running.discard(one)
 
 
 class ProgressLine:
@@ -190,7 +238,22 @@ def run_to_end(run: Any, job: str, progress: bool | Callable[[Stats], None] | No
 
 
 class RunningJob:
-    """A job in a background thread; a context manager whose end ends the run in order."""
+    """A job in a background thread; a context manager whose end ends the run in order.
+
+    >>> import wrackline as wl
+    >>> log = wl.Log("memory:")
+    >>> log.create("readings")
+    >>> job = wl.Job("example", log=log)
+    >>> job.read("readings", {"ts": int}, time="ts", out_of_orderness="30s").write("out")
+    >>> with job.start(rows=2) as running:
+    ...     log.append("readings", [{"ts": 1_700_000_000_000}, {"ts": 1_700_000_000_001}])
+    ...     result = running.wait(timeout=60)
+    2
+    >>> result.rows, running.is_alive, running.stats.rows_taken, running.ledger["read"].out
+    (2, False, 2, 2)
+    >>> running.stop().rows
+    2
+    """
 
     def __init__(
         self,
@@ -232,6 +295,7 @@ class RunningJob:
 
     @property
     def stats(self) -> Stats:
+        """How the run stands now."""
         return Stats.of(self._run.stats())
 
     @property
@@ -241,6 +305,7 @@ class RunningJob:
 
     @property
     def is_alive(self) -> bool:
+        """Whether the run goes on."""
         return self._thread.is_alive()
 
     def stop(self) -> RunResult:

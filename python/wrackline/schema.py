@@ -12,9 +12,19 @@
 ``list[float]`` is a column of lists, ``list[Item]`` with a schema `Item` a list of objects, of which `explode` makes
 rows; ``dict`` keeps any JSON.
 
-A dict ``{"truck_id": str, "gps.speed": float}``, a ``pl.Schema`` and a ``pa.schema`` say the same. Types: ``str int
-float bool bytes datetime``; ``X | None`` is nullable, anything else is required: a record without it is a dead
-letter. A name with dots is a path into nested JSON objects; ``wl.field(path=...)`` gives it a shorter name.
+A dict ``{"truck_id": str, "gps.speed": float}``, a ``pl.Schema``, a ``pa.schema`` and a pydantic model say the same.
+Types: ``str int float bool bytes datetime date``; ``X | None`` is nullable, anything else is required: a record
+without it is a dead letter. A name with dots is a path into nested JSON objects; ``wl.field(path=...)`` gives it a
+shorter name. A schema as a type is a nested object:
+
+    >>> class Gps(wl.Schema):
+    ...     lat: float
+    ...     lon: float
+    >>> class Position(wl.Schema):
+    ...     truck_id: str
+    ...     gps: Gps | None
+    >>> Position
+    Position(truck_id: str, gps.lat: float | None, gps.lon: float | None)
 """
 
 from __future__ import annotations
@@ -28,7 +38,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wrackline import _core
+from wrackline import _core, pydantic_models
 from wrackline.errors import InvalidJobError
 
 __all__ = ["METADATA", "Columns", "Field", "Schema", "field", "is_value_type", "suggestion", "to_columns"]
@@ -40,11 +50,17 @@ _TYPES: dict[Any, str] = {
     bool: "bool",
     bytes: "bytes",
     dt.datetime: "timestamp",
+    dt.date: "timestamp",
 }
 _WRITTEN = {"string": "str", "int64": "int", "float64": "float", "timestamp": "datetime", "json": "JSON"}
-_KNOWN = (
-    "str, int, float, bool, bytes, datetime, list[...] of one of them or of a schema, dict, or any of these `| None`"
-)
+_KNOWN = "str, int, float, bool, bytes, datetime, date, list[...] of them or a schema, dict, or one of these `| None`"
+_SHOWN = 20  # names of columns in an error
+_INSTEAD = {
+    "Decimal": "take float, or str for the digits as they are",
+    "timedelta": "take int, such as milliseconds",
+    "time": "take str",
+    "UUID": "take str",
+}
 
 
 @dataclass(frozen=True)
@@ -57,12 +73,18 @@ class Field:
     path: str = ""
     items: Columns | None = None  # of a list of objects, which is kept as JSON
 
+    def within(self, name: str, path: str, nullable: bool) -> Field:
+        """The same as a column of an object that is nested in others."""
+        return Field(f"{name}.{self.name}", self.type, self.nullable or nullable, f"{path}.{self.path or self.name}")
+
     def __repr__(self) -> str:
         nullable = " | None" if self.nullable else ""
         path = f" = {self.path}" if self.path not in ("", self.name) else ""
-        return f"{self.name}: {self._written()}{nullable}{path}"
+        return f"{self.name}: {self.written}{nullable}{path}"
 
-    def _written(self) -> str:
+    @property
+    def written(self) -> str:
+        """The type as it is annotated."""
         if self.items is not None:
             return f"list[{self.items.name}]"
         if self.type.startswith("list["):
@@ -106,7 +128,15 @@ class _PathField:
 
 
 def field(*, path: str) -> Any:
-    """Where JSON has the column, when that is not its name: ``speed: float = wl.field(path="gps.speed")``."""
+    """Where JSON has the column, when that is not its name: ``speed: float = wl.field(path="gps.speed")``.
+
+    >>> import wrackline as wl
+    >>> class Reading(wl.Schema):
+    ...     truck_id: str
+    ...     speed: float = wl.field(path="gps.speed")
+    >>> wl.from_records([{"truck_id": "t1", "gps": {"speed": 88.5}}], Reading)
+    1 row of Reading(truck_id: str, speed: float = gps.speed)
+    """
     if not isinstance(path, str) or not path:
         raise InvalidJobError("wl.field: path is a name, with dots between nested objects")
     return _PathField(path)
@@ -114,6 +144,7 @@ def field(*, path: str) -> Any:
 
 class _SchemaType(type):
     __wl_columns__: Columns
+    __wl_fields__: dict[str, list[Field]]  # the columns of each annotation
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> _SchemaType:
         made = super().__new__(mcs, name, bases, namespace)
@@ -124,16 +155,19 @@ class _SchemaType(type):
             hints = typing.get_type_hints(made, localns={**frame.f_globals, **frame.f_locals})
         except NameError as error:
             raise InvalidJobError(f"schema {name}: {error}; its types must be known where the class is made") from None
-        inherited: dict[str, Field] = {}
+        for key in hints.keys() & namespace.keys() - paths.keys():
+            if namespace[key] is not None:
+                raise InvalidJobError(
+                    f"schema {name}, column {key!r}: records get no default; make it nullable, `{key}: ... | None`, "
+                    f'and fill it: .with_columns(pl.col("{key}").fill_null({namespace[key]!r}))'
+                )
+        fields: dict[str, list[Field]] = {}
         for base in bases:
-            if isinstance(base, _SchemaType):
-                inherited.update({one.name: one for one in base.__wl_columns__.fields})
+            fields |= getattr(base, "__wl_fields__", {})
         own = namespace.get("__annotations__", {})
-        fields = [
-            _from_annotation(name, key, hint, paths.get(key, key)) if key in own else inherited[key]
-            for key, hint in hints.items()
-        ]
-        made.__wl_columns__ = Columns(tuple(fields), name)
+        fields |= {key: _fields(name, key, hints[key], paths.get(key, key)) for key in own}
+        made.__wl_fields__ = {key: fields[key] for key in hints}
+        made.__wl_columns__ = Columns(tuple(one for several in made.__wl_fields__.values() for one in several), name)
         return made
 
     def __repr__(cls) -> str:
@@ -141,26 +175,76 @@ class _SchemaType(type):
 
 
 class Schema(metaclass=_SchemaType):
-    """Subclass it with annotations: they are the columns. It is never instantiated."""
+    """Subclass it with annotations: they are the columns. It is never instantiated.
+
+    >>> import wrackline as wl
+    >>> class Reading(wl.Schema):
+    ...     truck_id: str
+    ...     speed: float | None
+    >>> Reading
+    Reading(truck_id: str, speed: float | None)
+    """
 
     def __new__(cls) -> Schema:
         raise TypeError(f"{cls.__name__} describes columns; give the class itself to job.read()")
 
 
+def _fields(schema: str, name: str, hint: Any, path: str, above: tuple[Any, ...] = ()) -> list[Field]:
+    """The column of an annotation, or those of the schema that is nested there. `above`: models around it."""
+    inner, nullable = _without_none(hint)
+    if pydantic_models.is_model(inner):
+        if any(inner is one for one in above):
+            raise InvalidJobError(f"schema {schema}, column {name!r}: {inner.__name__} is nested in itself")
+        return [one.within(name, path, nullable) for one in _from_model(inner, above)]
+    if isinstance(inner, (_SchemaType, Mapping)):
+        return [one.within(name, path, nullable) for one in to_columns(inner).fields]
+    return [_from_annotation(schema, name, hint, path)]
+
+
+def _from_model(model: Any, above: tuple[Any, ...] = ()) -> list[Field]:
+    """The fields of a pydantic model."""
+    found = []
+    for name, hint, path in pydantic_models.fields_of(model):
+        found += _fields(model.__name__, name, hint, path, (*above, model))
+    return found
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """`X | None` is X, nullable."""
+    hint = _plain(hint)
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return hint, False
+    parts = [part for part in typing.get_args(hint) if part is not type(None)]
+    return (_plain(parts[0]) if len(parts) == 1 else hint), len(parts) < len(typing.get_args(hint))
+
+
+def _plain(hint: Any) -> Any:
+    """The type itself, without what narrows it: Annotated, NewType, Literal, a subclass such as StrEnum."""
+    if typing.get_origin(hint) is typing.Annotated:
+        return _plain(typing.get_args(hint)[0])
+    if isinstance(hint, typing.NewType):
+        return _plain(hint.__supertype__)
+    if typing.get_origin(hint) is typing.Literal:
+        kinds = {type(value) for value in typing.get_args(hint)}
+        return kinds.pop() if len(kinds) == 1 else hint
+    if isinstance(hint, type) and hint not in _TYPES:
+        hint = pydantic_models.plain(hint)
+        return next((base for base in _TYPES if issubclass(hint, base)), hint)
+    return hint
+
+
 def _from_annotation(schema: str, name: str, hint: Any, path: str) -> Field:
-    nullable = False
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        parts = [part for part in typing.get_args(hint) if part is not type(None)]
-        nullable = len(parts) < len(typing.get_args(hint))
-        hint = parts[0] if len(parts) == 1 else hint
+    hint, nullable = _without_none(hint)
     if typing.get_origin(hint) is list:
-        return _list_field(schema, name, typing.get_args(hint)[0], nullable, path)
+        return _list_field(schema, name, _plain(typing.get_args(hint)[0]), nullable, path)
     if hint is dict or hint is list or hint is Any or typing.get_origin(hint) is dict:
         return Field(name, "json", nullable or hint is Any, path)
     kind = _TYPES.get(hint) if isinstance(hint, type) else None
     if kind is None:
-        shown = getattr(hint, "__name__", None) or str(hint)
-        raise InvalidJobError(f"schema {schema}, column {name!r}: {shown} is no column type; there are {_KNOWN}")
+        whole = typing.get_origin(hint) or hint
+        shown = (whole is hint and getattr(hint, "__name__", None)) or str(hint)
+        instead = _INSTEAD.get(getattr(whole, "__name__", ""), f"there are {_KNOWN}")
+        raise InvalidJobError(f"schema {schema}, column {name!r}: {shown} is no column type; {instead}")
     return Field(name, kind, nullable, path)
 
 
@@ -173,7 +257,7 @@ def _list_field(schema: str, name: str, item: Any, nullable: bool, path: str) ->
     """Of values: a list; of objects: their JSON, and what `explode` makes of it."""
     if item in _TYPES:
         return Field(name, f"list[{_TYPES[item]}]", nullable, path)
-    if isinstance(item, _SchemaType):
+    if isinstance(item, _SchemaType) or pydantic_models.is_model(item):
         return Field(name, "json", nullable, path, to_columns(item))
     if item in (dict, Any) or typing.get_origin(item) is dict:
         return Field(name, "json", nullable, path)
@@ -184,14 +268,24 @@ def _list_field(schema: str, name: str, item: Any, nullable: bool, path: str) ->
     )
 
 
-def _from_arrow(schema: Any) -> Columns:
-    """Anything that exports __arrow_c_schema__ (pyarrow, nanoarrow): through an empty table."""
-    names, kinds = list(schema.names), [str(one) for one in schema.types]
-    fields = []
-    for index, (name, kind) in enumerate(zip(names, kinds, strict=True)):
-        nullable = bool(schema.field(index).nullable)
-        fields.append(Field(name, _foreign_type(name, kind), nullable, name))
-    return Columns(tuple(fields))
+def _from_arrow(fields: Any) -> list[Field]:
+    """The fields of a pyarrow schema, or of a struct in it."""
+    found = []
+    for one in fields:
+        inner = getattr(one.type, "fields", None)
+        if str(one.type).startswith("struct<") and inner is not None:
+            found += [nested.within(one.name, one.name, bool(one.nullable)) for nested in _from_arrow(inner)]
+        else:
+            found.append(Field(one.name, _foreign_type(one.name, str(one.type)), bool(one.nullable), one.name))
+    return found
+
+
+def _from_polars(name: str, dtype: Any) -> list[Field]:
+    """Columns of a frame are always nullable."""
+    if str(dtype).startswith("Struct(") and hasattr(dtype, "to_schema"):
+        inner = [one for key, kind in dtype.to_schema().items() for one in _from_polars(key, kind)]
+        return [one.within(name, name, True) for one in inner]
+    return [Field(name, _foreign_type(name, str(dtype)), True, name)]
 
 
 def _foreign_type(name: str, kind: str) -> str:
@@ -223,23 +317,26 @@ def to_columns(schema: Any) -> Columns:
         if not schema.__wl_columns__.fields:
             raise InvalidJobError(f"schema {schema.__name__} has no columns: annotate them, such as `speed: float`")
         return schema.__wl_columns__
+    if pydantic_models.is_model(schema):
+        return Columns(tuple(_from_model(schema)), schema.__name__)
     if hasattr(schema, "types") and hasattr(schema, "names") and not isinstance(schema, Mapping):
-        return _from_arrow(schema)
+        return Columns(tuple(_from_arrow(schema)))
     if isinstance(schema, Mapping):
-        fields = []
+        fields: list[Field] = []
         for name, kind in schema.items():
             if not isinstance(name, str):
                 raise InvalidJobError(f"schema: a column name is a str, not {type(name).__name__} {name!r}")
             if type(kind).__module__.startswith("polars") or getattr(kind, "__module__", "").startswith("polars"):
-                # Columns of a frame are always nullable.
-                fields.append(Field(name, _foreign_type(name, str(kind)), True, name))
+                fields += _from_polars(name, kind)
             else:
-                fields.append(_from_annotation("given as dict", name, kind, name))
+                fields += _fields("given as dict", name, kind, name)
         if not fields:
             raise InvalidJobError("the schema has no columns")
         return Columns(tuple(fields))
+    if pydantic_models.is_model(type(schema)):
+        raise InvalidJobError(f"a schema is the class {type(schema).__name__} itself, not one of its objects")
     raise InvalidJobError(
-        "a schema is a subclass of wl.Schema, a dict of name and type, a pl.Schema or a pa.schema, "
+        "a schema is a subclass of wl.Schema, a dict of name and type, a pl.Schema, a pa.schema or a pydantic model, "
         f"not {type(schema).__name__} {schema!r}"
     )
 
@@ -253,4 +350,9 @@ def suggestion(wanted: str, known: list[str]) -> str:
     near = _core.nearest(wanted, known)
     if not near and len(wanted) > 2:
         near = next((name for name in known if name.startswith(wanted) or wanted.startswith(name)), "")
-    return f"; did you mean {near!r}?" if near else f"; there are: {', '.join(known)}"
+    if near:
+        return f"; did you mean {near!r}?"
+    if not known:
+        return "; there are none"
+    more = f", ... {len(known) - _SHOWN:,} more" if len(known) > _SHOWN + 1 else ""
+    return f"; there are: {', '.join(known[:_SHOWN] if more else known)}{more}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wrackline import _core
-from wrackline.errors import InvalidArgumentError
+from wrackline.errors import InvalidArgumentError, WracklineError
 from wrackline.frames import chosen, engine, engine_of
 from wrackline.results import rows_html
 from wrackline.schema import Columns, Field, to_columns
@@ -15,7 +15,16 @@ __all__ = ["BoundedRows", "from_arrow", "from_records"]
 
 
 class BoundedRows:
-    """Rows with their schema; what `job.read` takes in place of a topic. ``pl.DataFrame(rows)`` shows them."""
+    """Rows with their schema; what `job.read` takes in place of a topic. ``pl.DataFrame(rows)`` shows them.
+
+    >>> import polars as pl
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"k": "a", "v": 1}])
+    >>> rows.schema.names
+    ['k', 'v']
+    >>> pl.DataFrame(rows).rows()
+    [('a', 1)]
+    """
 
     def __init__(self, table: _core.Table, columns: Columns | None = None) -> None:
         self._table = table
@@ -25,6 +34,7 @@ class BoundedRows:
 
     @property
     def schema(self) -> Columns:
+        """The columns: their names, types, and where they were in nested rows."""
         return self._columns
 
     def __len__(self) -> int:
@@ -79,7 +89,9 @@ def from_arrow(frame: Any, schema: Any = None) -> BoundedRows:
         columns = to_columns(schema)
         return BoundedRows(_conformed(table, columns), columns)
     except InvalidArgumentError as error:
-        raise type(error)(f"from_arrow: {error}") from None
+        # pyarrow adds the producer's traceback to its message.
+        said = str(error).partition(". Detail: Python exception")[0]
+        raise type(error)(f"from_arrow: {said}") from error.__cause__
 
 
 def _imported(frame: Any) -> _core.Table:
@@ -91,10 +103,15 @@ def _imported(frame: Any) -> _core.Table:
         return _core.import_arrow(frames.flat(frame) if hasattr(frame, "schema") else frame)
     try:
         return _core.import_arrow(frame)
-    except InvalidArgumentError as error:
+    except (WracklineError, ImportError) as error:
+        if not isinstance(error, InvalidArgumentError):
+            raise
         if not hasattr(frame, "__arrow_c_stream__"):
             raise
         refused = error
+    except Exception as error:  # of the library that the frame is of
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InvalidArgumentError(f"the {type(frame).__name__} gave no Arrow data: {said}") from error
     try:
         frames = engine()
         flat = frames.flat(frames.united([_Stream(frame)]))
@@ -120,4 +137,30 @@ def _conformed(table: _core.Table, columns: Columns) -> _core.Table:
     if any(one.path != one.name and one.path in known for one in columns.fields):
         frames = engine()
         table = _core.import_arrow(frames.select(frames.united([table]), chosen(columns, known)))
-    return table.conform(columns.to_core())
+    try:
+        return table.conform(columns.to_core())
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{error}{_cast_hint(table, columns)}") from None
+
+
+_CASTS = {
+    "string": "pl.String",
+    "int64": "pl.Int64",
+    "float64": "pl.Float64",
+    "bool": "pl.Boolean",
+    "bytes": "pl.Binary",
+    "timestamp": 'pl.Datetime("ms")',
+}
+
+
+def _cast_hint(table: _core.Table, columns: Columns) -> str:
+    """How the first column of another type than its schema's gets it."""
+    kinds = {name: kind for name, kind, _ in table.schema}
+    for one in columns.fields:
+        kind = kinds.get(one.name, one.type)
+        if kind != one.type and (kind, one.type) != ("int64", "float64") and one.type in _CASTS:
+            if (kind, one.type) == ("string", "timestamp"):
+                times = f'pl.col("{one.name}").str.to_datetime("%d/%m/%Y")'
+                return f"; make times of it before: frame.with_columns({times})"
+            return f'; cast it before: frame.with_columns(pl.col("{one.name}").cast({_CASTS[one.type]}))'
+    return ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
-from wrackline.aggregates import Aggregate
+from wrackline.aggregates import Aggregate, check_type
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
 from wrackline.expressions import make_columns, make_predicate
+from wrackline.hints import no_attribute, shown
 from wrackline.results import Result, need
 from wrackline.schema import METADATA, Columns, Field, suggestion
 from wrackline.transforms import OnError
@@ -22,10 +23,20 @@ __all__ = ["KeyedStream", "SideStream", "Stream", "WindowedStream"]
 
 Ref = tuple[int, str]  # node of the plan, port
 NullKey = Literal["dead_letter", "group"]
+_NEEDS_WINDOW = 'aggregates need a key and a window: .key_by("column").window(wl.tumbling("5m")).agg(n=wl.count())'
 
 
 class SideStream(Verbs):
-    """Rows that left the main way: late ones, duplicates, dead letters. They can be filtered, written and collected."""
+    """Rows that left the main way: late ones, duplicates, dead letters. They can be filtered, written and collected.
+
+    >>> import wrackline as wl
+    >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}])
+    >>> once = wl.Job("example").read(rows, time="ts").dedup("id", within="1h")
+    >>> once.duplicates.select("id", "ts").collect().rows()
+    [{'id': 1, 'ts': 2}]
+    >>> once.duplicates.schema.names
+    ['id', 'ts']
+    """
 
     def __init__(self, job: Job, refs: tuple[Ref, ...], label: str) -> None:
         self._job = job
@@ -67,12 +78,23 @@ class SideStream(Verbs):
     def write(
         self, topic: str, *, time_format: Literal["ms", "iso"] = "ms", nan: Literal["null", "string"] = "null"
     ) -> None:
-        """Writes the rows to a topic as JSON, in the job's transaction. The topic is made when it is not there."""
+        """Writes the rows to a topic as JSON, in the job's transaction. The topic is made when it is not there.
+
+        Times are milliseconds, or ISO 8601; NaN and infinities are null, or strings.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1.5, "ts": 5}]), time="ts").write("out")
+        >>> job.run().rows
+        1
+        >>> job.log.read("out").rows()
+        [{'v': 1.5, 'ts': 5}]
+        """
         self._job._add_sink(
             self,
             topic,
-            _choice("time_format", time_format, ("ms", "iso")) == "iso",
-            _choice("nan", nan, ("null", "string")) == "string",
+            _choice("write: time_format", time_format, ("ms", "iso")) == "iso",
+            _choice("write: nan", nan, ("null", "string")) == "string",
         )
 
     def collect(
@@ -88,6 +110,13 @@ class SideStream(Verbs):
 
         Of a window that came out several times only the last revision is shown, unless ``revisions="all"``. At the
         present end of a topic windows stay open, unless `close`.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "a", "ts": 2}])
+        >>> read = wl.Job("example").read(rows, time="ts")
+        >>> counts = read.key_by("k").window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> counts.collect().to_polars().select("k", "n").rows()
+        [('a', 2)]
         """
         _choice("revisions", revisions, ("last", "all"))
         return self._job._collect(self, until=until, close=close, rows=rows, seconds=seconds, revisions=revisions)
@@ -131,7 +160,13 @@ class DeadLetters(SideStream):
 
 
 class Stream(SideStream):
-    """A stream with a watermark."""
+    """A stream with a watermark.
+
+    >>> import wrackline as wl
+    >>> read = wl.Job("example").read(wl.from_records([{"k": "a", "ts": 1}]), time="ts")
+    >>> read.name, read.schema.names
+    ('read', ['k', 'ts'])
+    """
 
     def __init__(self, job: Job, ref: Ref, step: str, kind: str, revision_keys: list[str] | None = None) -> None:
         super().__init__(job, (ref,), step)
@@ -166,6 +201,12 @@ class Stream(SideStream):
 
         `allowed_lateness`: how far behind the watermark a record may be; by default the largest allowed lateness
         below, at least `within` up to an hour.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}, {"id": 2, "ts": 3}])
+        >>> once = wl.Job("example").read(rows, time="ts").dedup("id", within="1h")
+        >>> once.collect().rows()
+        [{'id': 1, 'ts': 1}, {'id': 2, 'ts': 3}]
         """
         label = name or "dedup"
         ids = _names(label, columns)
@@ -184,14 +225,22 @@ class Stream(SideStream):
             columns=ids,
             within=span,
             allowed_lateness=lateness,
-            null_key_group=_choice("null_key", null_key, ("dead_letter", "group")) == "group",
+            null_key_group=_choice(f"{label}: null_key", null_key, ("dead_letter", "group")) == "group",
             name=name,
         )
         self._job._note(ref, f"dedup({', '.join(ids)}) within {format_duration(span)}", self._refs[0])
         return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "dedup", self._keys)
 
     def key_by(self, *columns: str) -> KeyedStream:
-        """By what the windows below are kept apart; without columns the whole stream is one key."""
+        """By what the windows below are kept apart; without columns the whole stream is one key.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}, {"k": "b", "ts": 3}])
+        >>> keyed = wl.Job("example").read(rows, time="ts").key_by("k")
+        >>> counts = keyed.window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> sorted(counts.collect().to_polars().select("k", "n").rows())
+        [('a', 1), ('b', 2)]
+        """
         keys = _names("key_by", columns)
         if self._named_metadata(keys):
             return self._with_metadata(keys).key_by(*keys)
@@ -206,7 +255,12 @@ class Stream(SideStream):
         made: Stream = self.with_columns(self._named_metadata(names))
         return made
 
+    def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
+        """Refused: aggregates need windows, which `.key_by(...).window(...)` makes."""
+        raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
+
     def window(self, window: Window, **options: Any) -> WindowedStream:
+        """Refused: windows are of keys, which `.key_by(...)` names."""
         raise InvalidJobError(
             f'{options.get("name") or "window"}: a window needs a key: .key_by("column").window(...), '
             "or .key_by().window(...) for the whole stream"
@@ -214,14 +268,29 @@ class Stream(SideStream):
 
     @property
     def late(self) -> SideStream:
-        """The rows that came too late for this step, and by how much."""
+        """The rows that came too late for this step, and by how much.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"ts": 5_000}, {"ts": 1_000}])
+        >>> read = wl.Job("example").read(rows, time="ts", out_of_orderness="1s")
+        >>> counts = read.key_by().window(wl.tumbling("1s")).agg(n=wl.count())
+        >>> counts.late.collect().to_polars().select("ts", "late_by_ms").rows()
+        [(1000, 2001)]
+        """
         if self._kind not in ("window", "dedup"):
             raise InvalidJobError(f"{self._step}: late rows come from windows and dedups; job.late is all of them")
         return SideStream(self._job, ((self._refs[0][0], "late"),), f"{self._step}.late")
 
     @property
     def duplicates(self) -> SideStream:
-        """The rows that this dedup held back."""
+        """The rows that this dedup held back.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}])
+        >>> once = wl.Job("example").read(rows, time="ts").dedup("id", within="1h")
+        >>> len(once.duplicates.collect())
+        1
+        """
         if self._kind != "dedup":
             raise InvalidJobError(f"{self._step}: duplicates come from .dedup(...)")
         return SideStream(self._job, ((self._refs[0][0], "duplicates"),), f"{self._step}.duplicates")
@@ -229,7 +298,12 @@ class Stream(SideStream):
 
 @dataclass(frozen=True)
 class KeyedStream:
-    """A stream and its key."""
+    """A stream and its key.
+
+    >>> import wrackline as wl
+    >>> wl.Job("example").read(wl.from_records([{"k": "a", "ts": 1}]), time="ts").key_by("k")
+    read(k: str, ts: int) by (k)
+    """
 
     stream: Stream
     keys: list[str]
@@ -253,15 +327,22 @@ class KeyedStream:
         comes out again, as its next revision: at the next commit at the latest, or for ``each`` such record. What is
         later than that goes to `Stream.late` (``late="windows"``: also once for each hopping window that a record
         missed while it counts in another). `null_key`: records without a key are dead letters, or a group of their own.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": 1_000}, {"k": "a", "ts": 61_000}])
+        >>> keyed = wl.Job("example").read(rows, time="ts").key_by("k")
+        >>> counts = keyed.window(wl.tumbling("1m"), allowed_lateness="10m").agg(n=wl.count())
+        >>> [(str(row["window_start"].time()), row["n"]) for row in counts.collect().rows()]
+        [('00:00:00', 1), ('00:01:00', 1)]
         """
         label = name or "window"
         if not isinstance(window, Window):
-            raise InvalidJobError(f'{label}: give a window, such as wl.tumbling("5m"), not {window!r}')
+            raise InvalidJobError(f'{label}: give a window, such as wl.tumbling("5m"), not {shown(window)}')
         lateness = _lateness(label, allowed_lateness)
-        _choice("emit_late", emit_late, ("commit", "each"))
-        _choice("emit", emit, ("accumulate", "delta", "final_only"))
-        _choice("late", late, ("rows", "windows"))
-        _choice("null_key", null_key, ("dead_letter", "group"))
+        _choice(f"{label}: emit_late", emit_late, ("commit", "each"))
+        _choice(f"{label}: emit", emit, ("accumulate", "delta", "final_only"))
+        _choice(f"{label}: late", late, ("rows", "windows"))
+        _choice(f"{label}: null_key", null_key, ("dead_letter", "group"))
         every = None if early is None else to_millis(early, f"{label}: early")
         _check_triggers(label, window, lateness, emit, every, early_rows, self.stream._job._reads_topic)
         windowed = WindowedStream(
@@ -276,8 +357,14 @@ class KeyedStream:
         windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed
 
-    def agg(self, **aggregates: Aggregate) -> Stream:
-        raise InvalidJobError('agg: needs a window: .key_by(...).window(wl.tumbling("5m")).agg(...)')
+    def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
+        """Refused: aggregates need windows, which `.key_by(...).window(...)` makes."""
+        raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            no_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"{self.stream!r} by ({', '.join(self.keys)})"
@@ -285,7 +372,13 @@ class KeyedStream:
 
 @dataclass(frozen=True)
 class WindowedStream:
-    """A keyed stream cut into windows; `agg` says what comes out of each."""
+    """A keyed stream cut into windows; `agg` says what comes out of each.
+
+    >>> import wrackline as wl
+    >>> keyed = wl.Job("example").read(wl.from_records([{"k": "a", "ts": 1}]), time="ts").key_by("k")
+    >>> keyed.window(wl.tumbling("5m"))
+    read(k: str, ts: int) by (k) in tumbling("5m")
+    """
 
     keyed: KeyedStream
     window: Window
@@ -295,22 +388,42 @@ class WindowedStream:
     null_key_group: bool
     name: str
 
-    def agg(self, **aggregates: Aggregate) -> Stream:
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            no_attribute(self, name)
+
+    def agg(self, *unnamed: Never, **aggregates: Aggregate) -> Stream:
         """One output column per argument: ``.agg(n=wl.count(), mean_speed=wl.mean("speed"))``.
 
         Rows have the key columns, window_start, window_end, revision, pane, and these.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "v": 1, "ts": 1}, {"k": "a", "v": 4, "ts": 2}])
+        >>> windows = wl.Job("example").read(rows, time="ts").key_by("k").window(wl.tumbling("1s"))
+        >>> windows.agg(n=wl.count(), most=wl.max("v")).collect().to_polars().select("k", "n", "most").rows()
+        [('a', 2, 4)]
         """
         label = self.name or "window"
+        if unnamed:
+            raise InvalidJobError(f"{label}: give each aggregate a name: .agg(n={shown(unnamed[0])})")
+        there = [*self.keyed.keys, "window_start", "window_end", "revision", "pane"]
         specs = []
         inputs: dict[str, Any] = {}
         for output, aggregate in aggregates.items():
+            if output in there:
+                raise InvalidJobError(
+                    f"{label}: {output}= is a column that is there anyway, as are {', '.join(there)}; take another name"
+                )
             if not isinstance(aggregate, Aggregate):
                 raise InvalidJobError(
-                    f'{label}: {output}= is an aggregate, such as wl.mean("speed"), not {aggregate!r}'
+                    f'{label}: {output}= is an aggregate, such as wl.mean("speed"), not {shown(aggregate)}'
                 )
             if aggregate.column:
                 seen = [*self.keyed.stream.schema.names, *self.keyed.stream._named_metadata([aggregate.column])]
-                _check_columns(f"{label}: {output}={aggregate!r}", [aggregate.column], seen)
+                named = f"{label}: {output}={aggregate!r}"
+                _check_columns(named, [aggregate.column], seen)
+                check_type(named, aggregate, self.keyed.stream.schema.get(aggregate.column))
             if self.keyed.stream._named_metadata([aggregate.column]):
                 aggregate = replace(aggregate, column="", expression=need("polars", "polars").col(aggregate.column))
             column = aggregate.column
@@ -419,7 +532,10 @@ def _names(label: str, columns: tuple[Any, ...]) -> list[str]:
         if not isinstance(column, str):
             if type(column).__module__.startswith("polars"):
                 raise NotYetError(f"{label}: expressions come with a later version; give column names")
-            raise InvalidJobError(f"{label}: columns are names, not {type(column).__name__} {column!r}")
+            if isinstance(column, (list, tuple)) and all(isinstance(one, str) for one in column):
+                listed = ", ".join(f'"{one}"' for one in column)
+                raise InvalidJobError(f"{label}: give the names one by one, not as a {type(column).__name__}: {listed}")
+            raise InvalidJobError(f"{label}: columns are names, not {shown(column)}")
     return list(columns)
 
 

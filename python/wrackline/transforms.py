@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from wrackline.dtypes import core_type, polars_schema
 from wrackline.errors import InvalidJobError
+from wrackline.hints import shown
 from wrackline.results import need
 from wrackline.schema import METADATA, Columns, Field, is_value_type, suggestion, to_columns
 
@@ -29,6 +30,7 @@ __all__ = [
 
 OnError = Literal["dead_letter", "skip", "fail"]
 Frame = Literal["polars", "pyarrow", "pandas", "numpy"]
+_LIBRARIES = {"polars": ["polars"], "pyarrow": ["pyarrow"], "pandas": ["pandas", "pyarrow"], "numpy": ["polars"]}
 
 
 @dataclass(frozen=True)
@@ -142,26 +144,28 @@ def make_batch_function(
 ) -> Transform:
     """`map_batches`: all columns in, all columns out, as many rows."""
     if not callable(function):
-        raise InvalidJobError(f"{label}: give a function of a batch, not {function!r}")
+        raise InvalidJobError(f"{label}: give a function of a batch, not {shown(function)}")
     if frame not in ("polars", "pyarrow", "pandas", "numpy"):
         raise InvalidJobError(f'{label}: frame is "polars", "pyarrow", "pandas" or "numpy", not {frame!r}')
+    for library in _LIBRARIES[frame]:
+        need(library, frame if frame != "numpy" else "polars", f'{label} with frame="{frame}"')
     called = _BatchFunction(function, frame)
-    made = to_columns(returns) if returns is not None else _columns_of_nothing(label, columns, called)
+    made = _returned(label, returns) if returns is not None else _columns_of_nothing(label, columns, called)
     return Transform("map_batches", "frame", called, columns.names, made.to_core(), False, str(called))
 
 
 def _columns_of_nothing(label: str, columns: Columns, called: Callable[[Any], Any]) -> Columns:
     """What the function makes of a batch without rows."""
-    pl = need("polars", "polars")
+    pl = need("polars", "polars", f"{label} without returns=")
     try:
         made = called(pl.DataFrame(schema=polars_schema(columns)))
     except Exception as error:
         raise InvalidJobError(
-            f"{label}: the function fails on a batch without rows ({type(error).__name__}: {error}); say which columns "
-            'it returns: returns={"name": float, ...}'
+            f"{label}: the function fails on a batch without rows ({type(error).__name__}: {_first_line(error)}); say "
+            'which columns it returns: returns={"name": float, ...}'
         ) from error
     if not (hasattr(made, "__arrow_c_stream__") or hasattr(made, "__arrow_c_array__")):
-        raise InvalidJobError(f"{label}: the function returns a {type(made).__name__}; a frame is needed")
+        raise InvalidJobError(f"{label}: the function returns {shown(made)}; a frame is needed")
     frame = pl.DataFrame(made)
     fields = [
         Field(name, core_type(label, name, dtype), _stays_required(columns, name, dtype), name)
@@ -170,6 +174,19 @@ def _columns_of_nothing(label: str, columns: Columns, called: Callable[[Any], An
     if not fields:
         raise InvalidJobError(f"{label}: the function returns no columns")
     return Columns(tuple(fields))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0]
+
+
+def _returned(label: str, returns: Any) -> Columns:
+    if isinstance(returns, type) and returns in (str, int, float, bool, bytes):
+        raise InvalidJobError(f'{label}: returns= says name and type: returns={{"name": {returns.__name__}}}')
+    try:
+        return to_columns(returns)
+    except InvalidJobError as error:
+        raise InvalidJobError(f"{label}: returns=: {error}") from None
 
 
 def _stays_required(columns: Columns, name: str, dtype: Any) -> bool:
@@ -183,10 +200,10 @@ def make_row_function(
 ) -> Transform:
     """`map` and `flat_map`: the function's parameters are columns, by their names."""
     if not callable(function):
-        raise InvalidJobError(f"{label}: give a function of a row, not {function!r}")
+        raise InvalidJobError(f"{label}: give a function of a row, not {shown(function)}")
     if returns is None:
         raise InvalidJobError(f'{label}: say which columns the function makes: .{kind}(f, returns={{"total": float}})')
-    made = to_columns(returns)
+    made = _returned(label, returns)
     reads, called = _arguments(label, columns, function)
     calls: Literal["row", "rows"] = "row" if kind == "map" else "rows"
     text = f"{function_name(function)}({', '.join(reads)}) -> {made!r}"
@@ -211,8 +228,8 @@ def _arguments(label: str, columns: Columns, function: Callable[..., Any]) -> tu
         if columns.get(name) is None:
             raise InvalidJobError(
                 f"{label}: parameter {name!r} of {function_name(function)} is no column"
-                f"{suggestion(name, columns.names)}. "
-                "Parameters are columns by their names; a single one of another name gets the row as a dict"
+                f"{suggestion(name, columns.names)} "
+                "(parameters are columns by their names; a single one of another name gets the row as a dict)"
             )
     if not named:
         raise InvalidJobError(f"{label}: {function_name(function)} has no parameters; they are columns by their names")
@@ -238,7 +255,7 @@ class _Enrich(Function):
 
 def make_enrich(label: str, columns: Columns, frame: Any, on: str | Sequence[str]) -> Transform:
     """The columns of a small table, by key; null where it has no such key."""
-    pl = need("polars", "polars")
+    pl = need("polars", "polars", label)
     keys = [on] if isinstance(on, str) else list(on)
     right = pl.DataFrame(frame)
     for key in keys:
@@ -264,7 +281,9 @@ def make_enrich(label: str, columns: Columns, frame: Any, on: str | Sequence[str
 
 def renamed(columns: Columns, mapping: Mapping[str, str], label: str) -> list[Any]:
     """`rename` as the expressions of a select."""
-    pl = need("polars", "polars")
+    pl = need("polars", "polars", label)
+    if not isinstance(mapping, Mapping):
+        raise InvalidJobError(f'{label}: say old and new names: .rename({{"{columns.names[0]}": "new"}})')
     for name in mapping:
         if columns.get(name) is None:
             raise InvalidJobError(f"{label}: there is no column {name!r}{suggestion(name, columns.names)}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import operator as op
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from wrackline import expressions, transforms
 from wrackline.durations import to_time
 from wrackline.errors import InvalidJobError
+from wrackline.hints import no_attribute, shown
 from wrackline.results import need
 from wrackline.schema import METADATA, Columns, suggestion
 from wrackline.transforms import Explode, Frame, OnError, Transform
@@ -38,6 +40,11 @@ class Verbs:
 
     def _add_step(self, kind: str, build: Build, name: str, on_error: OnError) -> Self:
         raise NotImplementedError
+
+    if not TYPE_CHECKING:  # with it every misspelling would have a type
+
+        def __getattr__(self, name: str) -> Any:
+            no_attribute(self, name)
 
     def filter(self, *condition: Any, name: str = "", on_error: OnError = "dead_letter") -> Self:
         """The rows for which a condition is true; null does not pass.
@@ -86,11 +93,25 @@ class Verbs:
         on_error: OnError = "dead_letter",
         **named: Any,
     ) -> Self:
-        """These columns alone: names, or Polars expressions."""
+        """These columns alone: names, or Polars expressions.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> readings = wl.Job("example").read(rows, time="ts")
+        >>> readings.select("qty", total=pl.col("price") * pl.col("qty")).collect().rows()
+        [{'qty': 3, 'total': 6.0}]
+        """
         return self._columns("select", exprs, named, name, on_error, passes=False)
 
     def rename(self, mapping: Mapping[str, str], *, name: str = "") -> Self:
-        """Other names for columns: ``.rename({"old": "new"})``."""
+        """Other names for columns: ``.rename({"old": "new"})``.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").rename({"qty": "pieces"}).collect().columns
+        ['price', 'pieces', 'ts']
+        """
         return self._add_step(
             "rename",
             lambda label, columns: expressions.make_columns(
@@ -101,19 +122,37 @@ class Verbs:
         )
 
     def cast(self, dtypes: Mapping[str, Any], *, name: str = "", on_error: OnError = "dead_letter") -> Self:
-        """Other types for columns, as Polars casts them: ``.cast({"price": pl.Float64})``; a value that cannot be
-        cast makes its record a dead letter."""
+        """Other types for columns, as Polars casts them. A value that cannot be cast makes its record a dead letter.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": "2.5", "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").cast({"price": pl.Float64}).collect().rows()
+        [{'price': 2.5, 'ts': 0}]
+        """
 
         def build(label: str, columns: Columns) -> Transform:
+            pl = need("polars", "polars", label)
+            if not isinstance(dtypes, Mapping):
+                first = columns.names[0]
+                raise InvalidJobError(f'{label}: say the type of each column: .cast({{"{first}": pl.String}})')
             _known(label, columns, dtypes)
-            pl = need("polars", "polars")
-            made = [pl.col(column).cast(dtype) for column, dtype in dtypes.items()]
+            try:
+                made = [pl.col(column).cast(dtype) for column, dtype in dtypes.items()]
+            except TypeError as error:
+                raise InvalidJobError(f"{label}: {error}; types are those of Polars, such as pl.Float64") from None
             return expressions.make_columns("cast", label, columns, made, {}, passes=True)
 
         return self._add_step("cast", build, name, on_error)
 
     def drop(self, *columns: str, name: str = "") -> Self:
-        """All columns but these."""
+        """All columns but these.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").drop("qty").collect().columns
+        ['price', 'ts']
+        """
 
         def build(label: str, there: Columns) -> Transform:
             _known(label, there, columns)
@@ -125,7 +164,7 @@ class Verbs:
         return self._add_step("drop", build, name, "dead_letter")
 
     def map(
-        self, function: Callable[..., Any], *, returns: Any, name: str = "", on_error: OnError = "dead_letter"
+        self, function: Callable[..., Any], *, returns: Any = None, name: str = "", on_error: OnError = "dead_letter"
     ) -> Self:
         """Calls a Python function for each row; its parameters are columns, by their names.
 
@@ -142,11 +181,17 @@ class Verbs:
         return self._rows("map", function, returns, name, on_error)
 
     def flat_map(
-        self, function: Callable[..., Any], *, returns: Any, name: str = "", on_error: OnError = "dead_letter"
+        self, function: Callable[..., Any], *, returns: Any = None, name: str = "", on_error: OnError = "dead_letter"
     ) -> Self:
         """As `map`, but the function gives any number of rows: an iterable of values, tuples or dicts.
 
         Each has the event time of the row it was made of. A row of which none is made counts as filtered.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"words": "high water", "ts": 0}])
+        >>> split = wl.Job("example").read(rows, time="ts").flat_map(lambda words: words.split(), returns={"word": str})
+        >>> split.select("word").collect().rows()
+        [{'word': 'high'}, {'word': 'water'}]
         """
         return self._rows("flat_map", function, returns, name, on_error)
 
@@ -164,6 +209,14 @@ class Verbs:
 
         `returns`: the columns it gives; unless they are given the function is called once with a frame without rows. If
         it raises, the batch is halved until the rows are known that fail alone.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"price": 2.0, "qty": 3, "ts": 0}])
+        >>> readings = wl.Job("example").read(rows, time="ts")
+        >>> doubled = readings.map_batches(lambda frame: frame.with_columns(twice=pl.col("price") * 2))
+        >>> doubled.select("twice").collect().rows()
+        [{'twice': 4.0}]
         """
         return self._add_step(
             "map_batches",
@@ -191,7 +244,13 @@ class Verbs:
         return self._add_step("explode", build, name, on_error)
 
     def unnest(self, *columns: str, name: str = "") -> Self:
-        """Nested columns without what they lie in: after ``unnest("gps")`` ``"gps.speed"`` is ``"speed"``."""
+        """Nested columns without what they lie in: after ``unnest("gps")`` ``"gps.speed"`` is ``"speed"``.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"gps": {"speed": 50.0}, "ts": 0}])
+        >>> wl.Job("example").read(rows, time="ts").unnest("gps").collect().columns
+        ['speed', 'ts']
+        """
         return self._add_step(
             "unnest",
             lambda label, there: expressions.make_columns(
@@ -246,14 +305,18 @@ _OPERATORS = {"==": op.eq, "!=": op.ne, "<": op.lt, "<=": op.le, ">": op.gt, ">=
 
 def _comparison(label: str, columns: Columns, condition: tuple[Any, ...]) -> Transform | Comparison:
     if not condition or not isinstance(condition[0], str):
-        given = repr(condition[0]) if condition else "nothing"
+        given = shown(condition[0]) if condition else "nothing"
         raise InvalidJobError(
             f'{label}: give an expression, .filter(pl.col("speed") >= 0), or .filter("speed", ">=", 0), not {given}'
         )
     if len(condition) != 3:
-        raise InvalidJobError(f'{label}: give a comparison and a value: .filter("{condition[0]}", ">=", value)')
+        written = re.fullmatch(r"\s*(\S+)\s*(==|!=|>=|<=|>|<)\s*(.+?)\s*", condition[0])
+        column, sign, value = written.groups() if written else (condition[0], ">=", "value")
+        raise InvalidJobError(f'{label}: give column, comparison and value: .filter("{column}", "{sign}", {value})')
+    if condition[1] not in _OPERATORS:
+        raise InvalidJobError(f"{label}: there is no comparison {condition[1]!r}; there are: {' '.join(_OPERATORS)}")
     column, operator, value = condition
-    if column in METADATA and columns.get(column) is None and operator in _OPERATORS:
+    if column in METADATA and columns.get(column) is None:
         predicate = _OPERATORS[operator](need("polars", "polars").col(column), value)
         return expressions.make_predicate(label, columns, [predicate])
     return Comparison(column, operator, value)

@@ -11,7 +11,12 @@ __all__ = ["Watermark", "monotonic", "punctuated", "punctuated_if"]
 
 @dataclass(frozen=True, repr=False)
 class Watermark:
-    """A value; made by the functions of this module."""
+    """A value; made by the functions of this module.
+
+    >>> import wrackline as wl
+    >>> wl.punctuated("mark")
+    punctuated("mark")
+    """
 
     kind: str
     column: str
@@ -22,17 +27,35 @@ class Watermark:
 
 
 def monotonic() -> Watermark:
-    """Event times never fall: the watermark is the largest one seen."""
+    """Event times never fall: the watermark is the largest one seen.
+
+    >>> import wrackline as wl
+    >>> schema = {"k": str, "ts": int, "mark": int, "is_mark": bool}
+    >>> wl.Job("example").read("readings", schema, time="ts", watermark=wl.monotonic())
+    read(k: str, ts: int, mark: int, is_mark: bool)
+    """
     return Watermark("bounded", "", "monotonic()")
 
 
 def punctuated(column: str) -> Watermark:
-    """A column's value is the watermark; null keeps it, lower values are ignored."""
+    """A column's value is the watermark; null keeps it, lower values are ignored.
+
+    >>> import wrackline as wl
+    >>> schema = {"k": str, "ts": int, "mark": int, "is_mark": bool}
+    >>> wl.Job("example").read("readings", schema, time="ts", watermark=wl.punctuated("mark"))
+    read(k: str, ts: int, mark: int, is_mark: bool)
+    """
     return Watermark("punctuated", _column("punctuated", column), f'punctuated("{column}")')
 
 
 def punctuated_if(column: str) -> Watermark:
-    """Where a boolean column is true, the record's own time is the watermark."""
+    """Where a boolean column is true, the record's own time is the watermark.
+
+    >>> import wrackline as wl
+    >>> schema = {"k": str, "ts": int, "mark": int, "is_mark": bool}
+    >>> wl.Job("example").read("readings", schema, time="ts", watermark=wl.punctuated_if("is_mark"))
+    read(k: str, ts: int, mark: int, is_mark: bool)
+    """
     return Watermark("punctuated_if", _column("punctuated_if", column), f'punctuated_if("{column}")')
 
 

@@ -25,7 +25,14 @@ __all__ = ["Window", "calendar", "count_window", "global_window", "hopping", "ro
 
 @dataclass(frozen=True, repr=False)
 class Window:
-    """A value; made by the functions of this module."""
+    """A value; made by the functions of this module.
+
+    >>> import wrackline as wl
+    >>> wl.tumbling("90s")
+    tumbling("1m30s")
+    >>> wl.tumbling("90s") == wl.tumbling(90_000)
+    True
+    """
 
     kind: str
     text: str
@@ -35,11 +42,22 @@ class Window:
 
     @property
     def fixed(self) -> bool:
-        """Tumbling or hopping: what this version runs."""
+        """Tumbling or hopping: what this version runs.
+
+        >>> import wrackline as wl
+        >>> wl.tumbling("5m").fixed, wl.session("5m").fixed
+        (True, False)
+        """
         return self.kind in ("tumbling", "hopping")
 
     @property
     def emits_panes(self) -> bool:
+        """Whether a window comes out as a whole, so that it may come out again.
+
+        >>> import wrackline as wl
+        >>> wl.tumbling("5m").emits_panes, wl.rolling("5m").emits_panes
+        (True, False)
+        """
         return self.kind not in ("rolling", "count_window")
 
     def __repr__(self) -> str:
@@ -47,7 +65,12 @@ class Window:
 
 
 def tumbling(size: Duration, *, offset: Duration = 0, tz: None = None) -> Window:
-    """Windows of one length, side by side: ``wl.tumbling("5m")``. In UTC; days that follow a zone are calendar()'s."""
+    """Windows of one length, side by side: ``wl.tumbling("5m")``. In UTC; days that follow a zone are calendar()'s.
+
+    >>> import wrackline as wl
+    >>> wl.tumbling("1d", offset="6h")
+    tumbling("1d", offset="6h")
+    """
     _no_zone("tumbling", tz)
     length, shift = _positive(size, "tumbling: size"), to_millis(offset, "tumbling: offset")
     _check_offset("tumbling", shift, length)
@@ -55,7 +78,12 @@ def tumbling(size: Duration, *, offset: Duration = 0, tz: None = None) -> Window
 
 
 def hopping(size: Duration, slide: Duration, *, offset: Duration = 0, tz: None = None) -> Window:
-    """Windows of one length that start every `slide`, so that they overlap: ``wl.hopping("1h", "5m")``."""
+    """Windows of one length that start every `slide`, so that they overlap: ``wl.hopping("1h", "5m")``.
+
+    >>> import wrackline as wl
+    >>> wl.hopping("1h", "5m")
+    hopping("1h", "5m")
+    """
     _no_zone("hopping", tz)
     length, step = _positive(size, "hopping: size"), _positive(slide, "hopping: slide")
     shift = to_millis(offset, "hopping: offset")
@@ -69,7 +97,12 @@ def hopping(size: Duration, slide: Duration, *, offset: Duration = 0, tz: None =
 
 
 def session(gap: Duration) -> Window:
-    """Records of a key that are at most `gap` apart. Comes with a later version."""
+    """Records of a key that are at most `gap` apart. Comes with a later version.
+
+    >>> import wrackline as wl
+    >>> wl.session("30m")
+    session("30m")
+    """
     length = _positive(gap, "session: gap")
     return Window("session", f"session({_quoted(length)})", length)
 
@@ -86,7 +119,12 @@ def calendar(
     week_starts: str = "monday",
     tz_column: str | None = None,
 ) -> Window:
-    """Hours, days, weeks, months, quarters or years as a zone's clock shows them. Comes with a later version."""
+    """Hours, days, weeks, months, quarters or years as a zone's clock shows them. Comes with a later version.
+
+    >>> import wrackline as wl
+    >>> wl.calendar("day", tz="Europe/Berlin")
+    calendar("day", tz="Europe/Berlin")
+    """
     _one_of("calendar: unit", unit, _CALENDAR_UNITS)
     _one_of("calendar: week_starts", week_starts, _WEEKDAYS)
     if starts_at is not None:
@@ -101,20 +139,35 @@ def calendar(
 
 
 def rolling(size: Duration) -> Window:
-    """For each record the aggregates over the `size` before it. Comes with a later version."""
+    """For each record the aggregates over the `size` before it. Comes with a later version.
+
+    >>> import wrackline as wl
+    >>> wl.rolling("1h")
+    rolling("1h")
+    """
     length = _positive(size, "rolling: size")
     return Window("rolling", f"rolling({_quoted(length)})", length)
 
 
 def count_window(n: int) -> Window:
-    """Each `n` records of a key. Comes with a later version."""
+    """Each `n` records of a key. Comes with a later version.
+
+    >>> import wrackline as wl
+    >>> wl.count_window(100)
+    count_window(100)
+    """
     if isinstance(n, bool) or not isinstance(n, int) or n <= 0:
         raise InvalidJobError(f"count_window: n must be a whole number > 0, not {n!r}")
     return Window("count_window", f"count_window({n})")
 
 
 def global_window() -> Window:
-    """One window without bounds. Comes with a later version."""
+    """One window without bounds. Comes with a later version.
+
+    >>> import wrackline as wl
+    >>> wl.global_window()
+    global_window()
+    """
     return Window("global_window", "global_window()")
 
 

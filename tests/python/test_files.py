@@ -22,7 +22,7 @@ from wrackline.frames import engine
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Who reads the files."""
     if request.param == "pyarrow":
-        monkeypatch.setitem(sys.modules, "wrackline.frames_polars", None)
+        monkeypatch.setitem(sys.modules, "polars", None)
     assert request.param in type(engine()).__module__
     return str(request.param)
 
@@ -179,10 +179,10 @@ def test_options_of_polars_go_to_polars() -> None:
 
 def test_without_a_library_files_say_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     write_lines("x.csv", "a;b", "1;2")
-    monkeypatch.setitem(sys.modules, "wrackline.frames_polars", None)
+    monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(ImportError, match=r"separator= is an option of Polars: pip install 'wrackline\[polars\]'"):
         wl.read_csv("x.csv", separator=";")
-    monkeypatch.setitem(sys.modules, "wrackline.frames_pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     readers: list[Any] = [wl.read_ndjson, wl.read_csv, wl.read_parquet]
     for read in readers:
         with pytest.raises(ImportError, match=r"pip install 'wrackline\[polars\]'"):

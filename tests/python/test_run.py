@@ -316,3 +316,41 @@ def wait_until(condition: Any) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_second_run_of_a_job_does_not_disturb_the_first() -> None:
+    with wl.Log("memory:") as log:
+        log.create("readings")
+        jobs = [wl.Job("fleet", log=log) for _ in range(2)]
+        for job in jobs:
+            job.read("readings", {"ts": int}, time="ts", out_of_orderness=0).write("out")
+        with jobs[0].start(rows=1) as running:
+            for call in (jobs[1].run, jobs[1].start):
+                with pytest.raises(wl.UnavailableError, match="job 'fleet' runs already"):
+                    call()
+            log.append("readings", [{"ts": 1_700_000_000_000}])
+            stats = running.wait(timeout=60).stats
+        assert (stats.rows_taken, stats.recoveries) == (1, 0)
+        assert jobs[1].run(until="now").rows == 0
+        assert len(log.read("out")) == 1
+
+
+def test_a_run_that_failed_leaves_its_name_free() -> None:
+    job = wl.Job("fleet")
+    rows = wl.from_records([{"v": 0, "ts": 1}])
+    job.read(rows, time="ts").map(lambda v: 1 / v, returns={"x": float}, on_error="fail").write("out")
+    for _ in range(2):
+        with pytest.raises(wl.JobFailedError, match="ZeroDivisionError"):
+            job.run()
+
+
+def test_jobs_of_one_name_on_logs_of_their_own_run_at_once() -> None:
+    logs = [wl.Log("memory:"), wl.Log("memory:other")]
+    for log in logs:
+        log.create("readings")
+        log.append("readings", [{"ts": 1_700_000_000_000}])
+    jobs = [wl.Job("fleet", log=log) for log in logs]
+    for job in jobs:
+        job.read("readings", {"ts": int}, time="ts", out_of_orderness=0).write("out")
+    with jobs[0].start(), jobs[1].start(rows=1) as other:
+        assert other.wait(timeout=60).rows == 1

@@ -52,6 +52,31 @@ class Driver:
     """Steps a copy of `job`. `clock` is what the clock shows at first, in milliseconds.
 
     The rows that a bounded job was built with are not fed by themselves: ``driver.feed(rows)``.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("test")
+    >>> read = job.read(wl.from_records([], schema={"id": int, "ts": int}), time="ts", out_of_orderness=0)
+    >>> counts = read.dedup("id", within="1s").key_by().window(wl.tumbling("10ms")).agg(n=wl.count())
+    >>> driver = Driver(job, clock=100)
+    >>> driver.feed([{"id": 1, "ts": 12}, {"id": 1, "ts": 13}, {"id": 2, "ts": 3}])
+    >>> driver.watermark, driver.results()
+    (13, [])
+    >>> len(driver.duplicates), len(driver.late), len(driver.dead)
+    (1, 1, 0)
+    >>> driver.late_of("window") == driver.all_late(), driver.all_duplicates() == driver.duplicates
+    (True, True)
+    >>> driver.advance("5ms")
+    >>> driver.now
+    105
+    >>> driver.commit()
+    >>> driver.idle()
+    >>> driver.step()
+    'idle'
+    >>> driver.end()
+    >>> driver.done, driver.watermark, driver.last_watermark
+    (True, inf, 13)
+    >>> [row["n"] for row in driver.results()], driver.ledger["window"].late, driver.stats.rows_taken
+    ([1], 1, 3)
     """
 
     def __init__(self, job: Job, *, clock: int = 0) -> None:
@@ -157,9 +182,11 @@ class Driver:
         return self._kept[self._known(step), "late"].rows(times) if (step, "late") in self._kept else []
 
     def all_late(self, *, times: Times = "datetime") -> list[dict[str, Any]]:
+        """The late rows of all steps, with times as datetimes or milliseconds."""
         return [row for name in self._steps for row in self.late_of(name, times=times)]
 
     def all_duplicates(self, *, times: Times = "datetime") -> list[dict[str, Any]]:
+        """The duplicates of all steps, with times as datetimes or milliseconds."""
         kept = [self._kept[name, "duplicates"] for name in self._steps if (name, "duplicates") in self._kept]
         return [row for one in kept for row in one.rows(times)]
 
@@ -170,6 +197,7 @@ class Driver:
 
     @property
     def duplicates(self) -> list[dict[str, Any]]:
+        """The duplicates of all steps."""
         return self.all_duplicates()
 
     @property
@@ -179,10 +207,12 @@ class Driver:
 
     @property
     def ledger(self) -> Ledger:
+        """What became of the records so far."""
         return Ledger(self._core.ledger())
 
     @property
     def stats(self) -> Stats:
+        """How the job stands."""
         return Stats.of(self._core.stats())
 
     @property
@@ -202,6 +232,7 @@ class Driver:
 
     @property
     def done(self) -> bool:
+        """Whether a bounded input has ended, and all that follows has been done."""
         return self._core.done
 
     def _known(self, step: str) -> str:

@@ -25,6 +25,7 @@ namespace {
 
 constexpr size_t kBlockCacheBytes = 32 << 20;  // shared by all logs of the process
 constexpr size_t kWriteBufferBytes = 8 << 20;
+constexpr uint64_t kRoomToResume = 2 << 20;  // of disk, beside what is to be flushed
 constexpr int kWriteBuffers = 4;
 constexpr int kMaxOpenFiles = 256;
 constexpr size_t kMinBlobBytes = 4096;  // larger values are written once and never moved by compactions
@@ -196,8 +197,7 @@ class RocksDbStorage final : public Storage {
     for (const auto& [key, value] : write.puts) {
       if (status.ok()) status = batch.Put(key, {reinterpret_cast<const char*>(value.data()), value.size()});
     }
-    // After a failure RocksDB refuses all writes until it is told that the cause may be gone.
-    if (status.ok() && failed_) status = db_->Resume();
+    if (status.ok() && failed_) status = resume();
     if (status.ok()) status = db_->Write(rocksdb::WriteOptions(), &batch);
     failed_ = !status.ok();
     if (status.ok()) acknowledge();
@@ -211,6 +211,17 @@ class RocksDbStorage final : public Storage {
 
  private:
   const std::shared_ptr<rocksdb::DB> db_;  // shared with cursors
+  // After a failure RocksDB refuses all writes until it is told that the cause may be gone. It then flushes, and if the
+  // disk is full once more while it does, it may wait for ever (10.4.2): so there has to be room first.
+  rocksdb::Status resume() {
+    uint64_t unflushed = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &unflushed);
+    std::error_code error;
+    const std::filesystem::space_info space = std::filesystem::space(db_->GetName(), error);
+    if (!error && space.available < unflushed + kRoomToResume) return rocksdb::Status::NoSpace("the disk is still full");
+    return db_->Resume();
+  }
+
   void acknowledge() {
     if (!acknowledged_) return;
     if (files_->take()) look_at_manifest();

@@ -179,6 +179,14 @@ void register_plan(py::module_& m) {
           py::arg("stream"))
       .def(
           "step_name", [](const PlanHandle& plan, int node) { return plan.get().node(node).name; }, py::arg("node"))
+      .def(
+          "entry_bytes",
+          [](const PlanHandle& plan) {
+            const auto steps = check(plan.get().make_steps(plan.get().source().schema));
+            std::vector<std::pair<std::string, int64_t>> bytes;
+            for (const auto& step : steps) bytes.emplace_back(step->name(), step->entry_bytes());
+            return bytes;
+          })
       .def("node_count", [](const PlanHandle& plan) { return plan.get().nodes().size(); })
       .def(
           "ports_of",

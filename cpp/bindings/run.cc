@@ -83,15 +83,21 @@ class RunHandle {
     const std::lock_guard lock(mutex_);
     return ledger_;
   }
+  std::vector<TaskStatus> status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
 
  private:
   // Copies what other threads may ask for.
   void look() {
     WorkerStats stats = run_->stats();
     auto ledger = run_->ledger();
+    auto status = run_->status();
     const std::lock_guard lock(mutex_);
     stats_ = stats;
     ledger_ = std::move(ledger);
+    status_ = std::move(status);
   }
 
   std::shared_ptr<Tap> tap_;
@@ -99,6 +105,7 @@ class RunHandle {
   mutable std::mutex mutex_;
   WorkerStats stats_;
   std::map<int32_t, Ledger> ledger_;
+  std::vector<TaskStatus> status_;
 };
 
 template <typename T>
@@ -115,8 +122,10 @@ JobOptions make_options(Millis commit_interval, int64_t commit_rows, Millis chec
                         int64_t memory_limit, int64_t max_poll_records, bool fresh, bool replay_accept,
                         bool resume_append, std::vector<std::string> reset_steps, bool until_now, bool close,
                         int64_t max_rows, const std::string& guarantee, int64_t workers, const std::string& membership,
-                        Millis transaction_timeout) {
+                        Millis transaction_timeout, double max_dead_share, int64_t max_dead_count) {
   JobOptions options;
+  options.max_dead_share = max_dead_share;
+  options.max_dead_count = max_dead_count;
   options.guarantee = one_of<Guarantee>(
       "guarantee", guarantee, {{"exactly_once", Guarantee::kExactlyOnce}, {"at_least_once", Guarantee::kAtLeastOnce}});
   options.membership = one_of<Membership>("membership", membership,
@@ -174,6 +183,21 @@ py::dict to_dict(const std::map<int32_t, Ledger>& ledgers) {
   return out;
 }
 
+py::list to_list(const std::vector<TaskStatus>& tasks) {
+  py::list out;
+  for (const TaskStatus& task : tasks) {
+    py::dict steps;
+    for (const auto& [name, step] : task.steps) {
+      steps[py::str(name)] = py::dict(py::arg("state_bytes") = step.state_bytes, py::arg("entries") = step.entries,
+                                      py::arg("open_windows") = step.open_windows, py::arg("next_end") = step.next_end);
+    }
+    out.append(py::dict(py::arg("partition") = task.partition, py::arg("offset") = task.offset,
+                        py::arg("watermark") = task.watermark, py::arg("last_record") = task.last_record,
+                        py::arg("on_probation") = task.on_probation, py::arg("steps") = steps));
+  }
+  return out;
+}
+
 void register_run(py::module_& m) {
   py::class_<RowsHandle>(m, "Rows")
       .def(py::init([](const std::vector<FieldTuple>& schema) { return RowsHandle(make_schema(schema)); }),
@@ -205,7 +229,7 @@ void register_run(py::module_& m) {
            py::arg("resume_append") = false, py::arg("reset_steps") = std::vector<std::string>(),
            py::arg("until_now") = false, py::arg("close") = false, py::arg("max_rows") = 0,
            py::arg("guarantee") = "exactly_once", py::arg("workers") = 1, py::arg("membership") = "static",
-           py::arg("transaction_timeout") = 10'000);
+           py::arg("transaction_timeout") = 10'000, py::arg("max_dead_share") = 0.0, py::arg("max_dead_count") = 0);
 
   py::class_<RunHandle>(m, "Run")
       .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const RowsHandle*,
@@ -217,7 +241,8 @@ void register_run(py::module_& m) {
       .def("request_stop", &RunHandle::request_stop)
       .def("close", &RunHandle::close)
       .def("stats", [](const RunHandle& run) { return to_dict(run.stats()); })
-      .def("ledger", [](const RunHandle& run) { return to_dict(run.ledger()); });
+      .def("ledger", [](const RunHandle& run) { return to_dict(run.ledger()); })
+      .def("status", [](const RunHandle& run) { return to_list(run.status()); });
 
   m.def(
       "read_ledger",

@@ -13,5 +13,6 @@ namespace wrackline::bindings {
 pybind11::dict to_dict(const WorkerStats& stats);
 // {partition: [(step, {counter: value})]}
 pybind11::dict to_dict(const std::map<int32_t, Ledger>& ledgers);
+pybind11::list to_list(const std::vector<TaskStatus>& tasks);
 
 }  // namespace wrackline::bindings

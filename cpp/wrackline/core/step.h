@@ -55,6 +55,14 @@ class FreezeSink {
   virtual void block(std::string unit, bool whole, Bytes bytes) = 0;
 };
 
+// What a step holds at an instant, for people who look (job.explain()).
+struct StepStatus {
+  int64_t state_bytes = 0;  // as allocated
+  int64_t entries = 0;      // keys of all windows, or ids
+  int64_t open_windows = 0;
+  Millis next_end = kPlusInfinity;  // of the window that fires next: when W reaches it
+};
+
 class Step {
  public:
   explicit Step(std::string name) : name_(std::move(name)) {}
@@ -76,6 +84,9 @@ class Step {
 
   // Bytes of live state, as allocated.
   virtual int64_t state_bytes() const { return 0; }
+  virtual StepStatus status() const { return {.state_bytes = state_bytes()}; }
+  // Bytes of each entry, beside keys and values that have no fixed width; 0: the step remembers nothing.
+  virtual int64_t entry_bytes() const { return 0; }
 
   // Checkpoints. freeze() hands out what changed since the last freeze (or, after changes_lost(), all
   // of it); it is called only while !busy(). restore() is called on a new step, for each live unit

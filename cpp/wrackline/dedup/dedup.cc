@@ -34,6 +34,8 @@ class DedupStep final : public Step {
   bool busy() const override { return batch_.has_value(); }
   Status advance(Emitter& out) override;
   int64_t state_bytes() const override;
+  StepStatus status() const override;
+  int64_t entry_bytes() const override { return wide_ ? 24 : 20; }
   void freeze(FreezeSink& sink) override;
   void changes_lost() override { freeze_whole_ = true; }
   Status restore(std::string_view unit, bool whole, std::string_view bytes) override;
@@ -199,6 +201,12 @@ void DedupStep::drop_past() {
     freed_ = std::max(freed_, last + within_ - 1);
     buckets_.erase(buckets_.begin());
   }
+}
+
+StepStatus DedupStep::status() const {
+  StepStatus status{.state_bytes = state_bytes()};
+  for (const auto& [number, bucket] : buckets_) status.entries += bucket.ids.count();
+  return status;
 }
 
 int64_t DedupStep::state_bytes() const {

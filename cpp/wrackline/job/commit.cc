@@ -84,6 +84,7 @@ Result<Progress> Worker::begin_cut() {
 
 // Step 1: offsets, watermarks, ledger and decisions are frozen together.
 Status Worker::seal() {
+  WL_RETURN_IF_ERROR(check_dead_letters());
   const int64_t now = env_.clock->steady_us();
   const bool freeze_now = env_.tap == nullptr && !cutting_ &&
                           (ending_ || resetting_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
@@ -297,6 +298,20 @@ Status Worker::row_is_committed(TaskSlot& slot) {
   WL_RETURN_IF_ERROR(slot.checkpointer->none_named());
   slot.checkpointer.reset();
   return {};
+}
+
+int64_t Worker::dead_letters() const {
+  int64_t dead = 0;
+  for (const auto& slot : tasks_) dead += slot->task->dead_letters();
+  return dead;
+}
+
+Status Worker::check_dead_letters() {
+  std::string last;
+  for (const auto& slot : tasks_) {
+    if (!slot->task->last_dead_letter().empty()) last = slot->task->last_dead_letter();
+  }
+  return dead_letter_limit_.check(stats_.rows_taken, dead_letters(), env_.clock->steady_us(), last);
 }
 
 // One line a minute about records far behind W; at the end, what nobody reads.

@@ -345,6 +345,7 @@ Status Worker::enter_running() {
       stats_.rows_total += std::max<int64_t>(0, slot->end_offset - slot->task->offset());
   }
   phase_ = Phase::kRunning;
+  dead_letter_limit_.start(stats_.rows_taken, dead_letters(), env_.clock->steady_us());
   if (!recovered) return {};
   running_since_us_ = env_.clock->steady_us();
   last_commit_us_ = running_since_us_;

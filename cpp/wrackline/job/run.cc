@@ -98,6 +98,7 @@ struct Run::Seat {
   std::mutex mutex;  // guards what follows
   WorkerStats stats;
   std::map<int32_t, Ledger> ledger;
+  std::vector<TaskStatus> status;
   bool has_tasks = false;
   bool ended = false;
 
@@ -105,9 +106,11 @@ struct Run::Seat {
   void look() {
     WorkerStats now = worker->stats();
     auto ledger_now = worker->ledger();
+    auto status_now = worker->status();
     const std::lock_guard lock(mutex);
     stats = now;
     ledger = std::move(ledger_now);
+    status = std::move(status_now);
     has_tasks = worker->has_tasks();
   }
 };
@@ -301,6 +304,16 @@ WorkerStats Run::stats() {
   }
   if (all.watermark == kPlusInfinity) all.watermark = kMinusInfinity;
   all.phase = order[least].data();
+  return all;
+}
+
+std::vector<TaskStatus> Run::status() {
+  std::vector<TaskStatus> all;
+  for (auto& seat : seats_) {
+    const std::lock_guard lock(seat->mutex);
+    all.insert(all.end(), seat->status.begin(), seat->status.end());
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.partition < b.partition; });
   return all;
 }
 

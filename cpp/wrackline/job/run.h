@@ -39,6 +39,7 @@ class Run {
   // Of all workers together, as of a moment ago. From the thread of loop(), or without one.
   WorkerStats stats();
   std::map<int32_t, Ledger> ledger();
+  std::vector<TaskStatus> status();
   // The first one. REQUIRES: loop() is not under way, or this is its thread.
   Worker& worker();
   const Worker& worker() const;

@@ -73,6 +73,16 @@ Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink
 
 Task::~Task() = default;
 
+TaskStatus Task::status() const {
+  TaskStatus status{.partition = input_.partition,
+                    .offset = offset_,
+                    .watermark = time_.watermark(),
+                    .last_record = last_record_,
+                    .on_probation = on_probation_};
+  for (const auto& step : steps_) status.steps.emplace_back(step->name(), step->status());
+  return status;
+}
+
 void Task::set_offset(int64_t offset) {
   offset_ = offset;
   start_offset_ = offset;
@@ -81,6 +91,7 @@ void Task::set_offset(int64_t offset) {
 Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset, Millis clock_now) {
   WL_CHECK(!busy());
   mark();
+  if (!records->empty()) last_record_ = clock_now;
   records->pad();
   Decoded decoded = decoder_.decode(records);
   read_.in += records->size();
@@ -121,6 +132,7 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
 Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
   WL_CHECK(!busy());
   mark();
+  last_record_ = clock_now;
   read_.in += rows.length;
   offset_ = offset + rows.length;
   if (rows.schema == nullptr) {  // a tombstone
@@ -361,6 +373,8 @@ void Task::dead_pane(Millis /*event_time*/, std::string_view reason, std::string
 void Task::add_dead_letter(const std::shared_ptr<const Records>& records, int64_t record,
                            std::optional<std::string> own_value, std::string_view step, std::string_view reason,
                            std::string message) {
+  ++dead_count_;
+  last_dead_ = "step '" + std::string(step) + "', " + std::string(reason) + ": " + message;
   dead_.push_back({records, record, std::move(own_value), std::string(step), std::string(reason), std::move(message)});
 }
 

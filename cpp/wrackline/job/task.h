@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "wrackline/codec/json_decoder.h"
@@ -36,6 +37,16 @@ class RowSink {
   virtual ~RowSink() = default;
   // Rows for plan.sinks()[sink]. `partition`: the task's.
   virtual Status write(int sink, int32_t partition, const Batch& batch) = 0;
+};
+
+// How a task stands at an instant, for people who look.
+struct TaskStatus {
+  int32_t partition = 0;
+  int64_t offset = 0;  // of the next record
+  Millis watermark = kMinusInfinity;
+  Millis last_record = kMinusInfinity;  // the clock when records came last
+  bool on_probation = false;
+  std::vector<std::pair<std::string, StepStatus>> steps;
 };
 
 class Task final : private Emitter {
@@ -102,6 +113,10 @@ class Task final : private Emitter {
   Ledger ledger() const;
   int64_t panes() const;  // that its windows have put out
   int64_t state_bytes() const;
+  TaskStatus status() const;
+  // Dead letters so far, and what was said of the last one.
+  int64_t dead_letters() const { return dead_count_; }
+  const std::string& last_dead_letter() const { return last_dead_; }
   // Fails, naming the largest step, when state_bytes() > limit.
   Status check_memory(int64_t limit) const;
 
@@ -190,6 +205,9 @@ class Task final : private Emitter {
   int64_t refused_ = 0;
   uint64_t rows_hash_ = 0;
   Status emit_status_;  // emit() cannot return one
+  Millis last_record_ = kMinusInfinity;
+  int64_t dead_count_ = 0;
+  std::string last_dead_;
   bool on_probation_ = true;
   bool suppressed_ = false;
   bool ended_ = false;

@@ -16,7 +16,7 @@ constexpr int64_t kAppendBytes = 256 * 1024;  // rows held together before they 
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv env)
-    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()) {
+    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()), dead_letter_limit_(options_) {
   if (env_.run == nullptr) env_.run = std::make_shared<SharedRun>();
 }
 
@@ -454,6 +454,14 @@ std::map<int32_t, Ledger> Worker::ledger() const {
     ledger[slot->partition] = env_.tap ? slot->task->ledger() : slot->committed_ledger;
   }
   return ledger;
+}
+
+std::vector<TaskStatus> Worker::status() const {
+  std::vector<TaskStatus> status;
+  for (const auto& slot : tasks_) {
+    if (slot->task) status.push_back(slot->task->status());
+  }
+  return status;
 }
 
 Millis Worker::watermark(int32_t partition) const {

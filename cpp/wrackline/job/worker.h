@@ -28,6 +28,7 @@
 #include "wrackline/core/failpoint.h"
 #include "wrackline/core/status.h"
 #include "wrackline/job/checkpoint.h"
+#include "wrackline/job/dead_letter_limit.h"
 #include "wrackline/job/options.h"
 #include "wrackline/job/plan.h"
 #include "wrackline/job/task.h"
@@ -115,6 +116,7 @@ class Worker {
   // Per partition, as of the last commit; in a run with a tap, as of now.
   std::map<int32_t, Ledger> ledger() const;
   Millis watermark(int32_t partition) const;
+  std::vector<TaskStatus> status() const;
 
  private:
   static constexpr int64_t kMaxFailures = 100;  // recoveries in a row without a commit
@@ -248,6 +250,8 @@ class Worker {
   void on_cut();
   Status row_is_committed(TaskSlot& slot);
   void say_late(int64_t now_us);
+  int64_t dead_letters() const;
+  Status check_dead_letters();
 
   std::shared_ptr<const Plan> plan_;
   JobOptions options_;
@@ -304,6 +308,7 @@ class Worker {
   bool inputs_ended_ = false;   // by this run
   bool state_is_here_ = false;  // of at least one partition, when it started
   bool resetting_ = false;      // reset_steps are emptied; the next commit names a checkpoint without them
+  DeadLetterLimit dead_letter_limit_;
   int64_t late_warnings_said_ = 0;
   int64_t late_said_us_ = std::numeric_limits<int64_t>::min() / 2;
   size_t next_task_ = 0;  // where a round over tasks goes on

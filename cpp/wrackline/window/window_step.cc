@@ -239,6 +239,25 @@ bool WindowStep::has_key(const TableKey& key, Millis end) const {
   return false;
 }
 
+StepStatus WindowStep::status() const {
+  StepStatus status{.state_bytes = state_bytes()};
+  Millis counted = kMinusInfinity;  // windows up to this end
+  for (const auto& [start, slice] : slices_) {
+    status.entries += slice->groups.table.count();
+    const Millis first = grid_.end_after(start, std::max(watermark_, counted));
+    if (first == kPlusInfinity) continue;
+    status.next_end = std::min(status.next_end, first);
+    counted = grid_.last_end(start);
+    status.open_windows += (counted - first) / grid_.slide() + 1;
+  }
+  return status;
+}
+
+// The index has four slots for three entries.
+int64_t WindowStep::entry_bytes() const {
+  return static_cast<int64_t>(KeyTable::kKeyBytes + merged_.table.cell_bytes() + 6);
+}
+
 int64_t WindowStep::state_bytes() const {
   int64_t bytes = merged_.allocated_bytes() + late_merged_.allocated_bytes() + results_.allocated_bytes();
   if (spare_) bytes += spare_->groups.allocated_bytes();

@@ -61,6 +61,8 @@ class WindowStep final : public Step {
   bool busy() const override { return batch_.has_value() || committing_; }
   void before_commit() override;
   int64_t state_bytes() const override;
+  StepStatus status() const override;
+  int64_t entry_bytes() const override;
 
   void freeze(FreezeSink& sink) override;
   void changes_lost() override { freeze_whole_ = true; }

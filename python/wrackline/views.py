@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wrackline import html
 from wrackline.ledger import Ledger
+from wrackline.log import Log
 from wrackline.schema import Columns, Field
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def of_job(job: Job) -> str:
     >>> of_job(wl.Job("example")).count("reads nothing yet")
     1
     """
-    title = f"job {job.name!r} on {job._log!r}"
+    log = job._log.uri if isinstance(job._log, Log) else job._log
+    title = f"job {job.name!r} on {log!r}"
     if job._source is None:
         return html.page(title, note="reads nothing yet")
     running = job.running

@@ -51,7 +51,7 @@ def plain(cells: list[str]) -> list[str]:
 
 def test_a_job_is_its_plan(lg: wl.Log) -> None:
     page = shown(job_of(lg))
-    assert page.text[0].startswith("job 'fleet' on Log(")
+    assert page.text[0] == "job 'fleet' on 'memory:'"
     assert [plain(row) for row in page.rows] == [
         ["read", "topic 'readings', time=\"ts\", out_of_orderness='1s'"],
         ["└ dedup", f"dedup({NASTY}, v) within 1h"],

@@ -143,7 +143,7 @@ class TerminalTable:
         from rich.table import Table
         from rich.text import Text
 
-        header, rows = ledger.cells()
+        header, rows = ledger.cells(brief=True)
         table = Table(box=box.SIMPLE_HEAD)
         for number, name in enumerate(header):
             table.add_column(Text(name), justify="right" if number else "left")

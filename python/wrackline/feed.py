@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import contextlib
 import os
@@ -68,6 +67,8 @@ class _AsyncLoop(AsyncIterator[Result]):
 
     async def aclose(self) -> None:
         """Ends the run and waits until it has; without it the run ends by itself, soon after the loop."""
+        import asyncio
+
         await asyncio.to_thread(self._feed.end)
 
     def __del__(self) -> None:
@@ -104,6 +105,8 @@ class _Feed:
             return self._taken()
 
     async def next_async(self) -> Result | None:
+        import asyncio  # a third of the time that importing this package takes
+
         forks.here(self._run)
         loop = asyncio.get_running_loop()
         while True:

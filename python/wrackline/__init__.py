@@ -41,9 +41,10 @@ from wrackline.kafka import Kafka
 from wrackline.ledger import Counts, Ledger
 from wrackline.log import Log, Record, Topic, TopicRecords
 from wrackline.results import Result
-from wrackline.run import RunningJob, RunResult, Stats
+from wrackline.run import RunningJob, RunResult
 from wrackline.schema import Schema, field
 from wrackline.sources import BoundedRows, from_arrow, from_records
+from wrackline.stats import Stats
 from wrackline.stream import KeyedStream, SideStream, Stream, WindowedStream
 from wrackline.versions import show_versions
 from wrackline.watermarks import Watermark, monotonic, punctuated, punctuated_if

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from wrackline import _core, forks
+from wrackline import _core, forks, views
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
+from wrackline.feed import Batches, Copy
 from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
 from wrackline.results import Result
-from wrackline.run import RunningJob, RunResult, Stats, only_run, run_to_end
+from wrackline.run import Place, Progress, RunningJob, RunResult, run_to_end, running_at, seated
 from wrackline.schema import Columns, Field, suggestion, to_columns
 from wrackline.sources import BoundedRows
+from wrackline.stats import Stats
 from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
 from wrackline.transforms import Explode, OnError
 from wrackline.verbs import Build, Comparison, filter_value
@@ -92,6 +95,7 @@ class Job:
         self._late_sinks: list[tuple[LateOfJob, str, bool, bool]] = []
         self._dead_sinks: list[tuple[Ref, str]] = []
         self._running: _core.Run | None = None
+        self._last_run: _core.Run | None = None  # for what is shown of the job
         self._lines: list[tuple[str, str, str]] = []  # for repr: step, what it does, of which stream
         self._options: dict[str, Any] = {
             "commit_interval": _positive("commit_interval", to_millis(commit_interval, "commit_interval")),
@@ -117,6 +121,19 @@ class Job:
     @property
     def _is_memory(self) -> bool:
         return isinstance(self._log, str) and self._log.startswith("memory:")
+
+    @property
+    def _is_embedded(self) -> bool:
+        """Its log serves one run of a job at a time."""
+        return not self._place()[0].startswith("kafka:")
+
+    def _place(self) -> Place:
+        uri = self._log.uri if isinstance(self._log, Log) else address_of(self._log)[0]
+        if uri.startswith("local:"):
+            uri = f"local:{os.path.realpath(uri.removeprefix('local:'))}"
+        elif uri == "memory:":  # each is another
+            uri = f"memory:{self.log._core.id}"
+        return uri, self._name
 
     @property
     def _reads_topic(self) -> bool:
@@ -373,7 +390,7 @@ class Job:
         close: bool = False,
         rows: int | None = None,
         seconds: float | None = None,
-        progress: bool | Callable[[Stats], None] | None = None,
+        progress: Progress = None,
         fresh: bool = False,
         replay: Literal["accept"] | None = None,
         resume: Literal["append"] | None = None,
@@ -382,10 +399,10 @@ class Job:
         """Runs until SIGTERM or Ctrl-C, which end it in order; or ``until="now"`` (the present end of the topic;
         `close` also closes its windows), or for so many `rows` or `seconds`. Bounded rows end it by themselves.
 
-        Killed at any moment, the next run goes on from the last commit. `progress`: one line on stderr, or a function
-        that is called with `Stats`. `fresh` forgets earlier runs. ``replay="accept"``: go on although a replay gave
-        other rows than the run before. ``resume="append"``: bounded rows that have grown. `reset`: steps that start
-        with empty state.
+        Killed at any moment, the next run goes on from the last commit. `progress`: a line on stderr (with rich on a
+        terminal and in a notebook a table that moves), or a function that is called with `Stats`. `fresh` forgets
+        earlier runs. ``replay="accept"``: go on although a replay gave other rows than the run before.
+        ``resume="append"``: bounded rows that have grown. `reset`: steps that start with empty state.
 
         >>> import wrackline as wl
         >>> log = wl.Log("memory:")
@@ -401,9 +418,9 @@ class Job:
         """
         options = self._run_options(until, close, rows, seconds, fresh, replay, resume, reset)
         plan = self._finished_plan()
-        with self._opened_log() as log, only_run(log, self._name):
+        with seated(self._place(), alone=self._is_embedded), self._opened_log() as log:
             run = _core.Run(plan, options=options, log=log, rows=self._rows())
-            self._running = run
+            self._running = self._last_run = run
             try:
                 run_to_end(run, self._name, progress, seconds)
             finally:
@@ -417,7 +434,7 @@ class Job:
     def start(self, **options: Any) -> RunningJob:
         """`run` in a background thread: ``with job.start() as running: print(running.stats)``.
 
-        Leaving the block ends the run in order; so does the end of the program.
+        Leaving the block ends the run in order; so does the end of the program. `running` has it until then.
 
         Its options are those of `run`.
 
@@ -448,10 +465,10 @@ class Job:
             raise InvalidArgumentError(f"start: unknown option {next(iter(options))}=")
         stack = contextlib.ExitStack()
         with stack:
+            seat = stack.enter_context(seated(self._place(), alone=self._is_embedded))
             log = stack.enter_context(self._opened_log())
-            stack.enter_context(only_run(log, self._name))
             run = _core.Run(self._finished_plan(), options=chosen, log=log, rows=self._rows())
-            self._running = run
+            self._running = self._last_run = run
             kept = stack.pop_all()
 
         def ended() -> None:
@@ -459,7 +476,20 @@ class Job:
             run.close()
             kept.close()
 
-        return RunningJob(run, self._name, progress, seconds, ended)
+        seat.running = RunningJob(run, self._name, progress, seconds, ended)
+        return seat.running
+
+    @property
+    def running(self) -> RunningJob | None:
+        """What `start` gave, while it runs in this process: also if the variable is lost, or the job was built anew.
+
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+        >>> job.running is None
+        True
+        """
+        return running_at(self._place())
 
     def ledger(self) -> Ledger:
         """What became of every record: of the run that goes on in this process, else as of the last commit.
@@ -575,25 +605,15 @@ class Job:
     ) -> Result:
         if until is None and rows is None and seconds is None and self._reads_topic:
             raise InvalidArgumentError('collect: a topic has no end: give until="now", rows= or seconds=')
-        plan = self._plan.copy()
-        refs = self._late_refs(plan, stream) if isinstance(stream, LateOfJob) else list(stream._refs)
-        taken = {self._topic, *(topic for topic, _ in plan.sinks())}
-        topic = next(name for name in (f"collect-{i}" for i in range(len(taken) + 1)) if name not in taken)
-        if not refs:
-            raise InvalidJobError(f"collect: {stream._label} has no rows: no step of this job makes any")
-        sink = plan.write(refs, topic=topic)
-        schema = plan.schema_of(refs[0])
-        plan.finish()
-        options = self._run_options(until, close, rows, seconds, False, None, None, ())
-        tap = _core.Tap()
-        tap.watch(sink)
-        with self._log_for_copy() as log:
-            run = _core.Run(plan, options=options, log=log, rows=self._rows(), tap=tap)
-            try:
-                run_to_end(run, self._name, None, seconds)
-                dead = run.stats()["dead_letters"]
-            finally:
-                run.close()
+        copy = self._copy("collect", stream, until=until, close=close, rows=rows, seconds=seconds)()
+        try:
+            if seconds is None:  # Ctrl-C raises: rows of a part of the input would look like those of all of it
+                copy.run.loop()
+            else:
+                run_to_end(copy.run, self._name, None, seconds)
+            dead = copy.run.stats()["dead_letters"]
+        finally:
+            copy.close()
         if dead and not isinstance(stream, DeadLetters):
             _logger.warning(
                 "job '%s': %s %s; job.dead_letters.collect() has what and why",
@@ -601,10 +621,41 @@ class Job:
                 f"{dead:,}",
                 "record became a dead letter" if dead == 1 else "records became dead letters",
             )
-        table = tap.take(sink, schema)
+        table = copy.take()
         if revisions == "last" and stream._revision_keys is not None:
             table = table.last_of(stream._revision_keys)
         return Result(table)
+
+    def _batches(self, stream: SideStream, *, until: Any, close: bool, rows: int | None, seconds: Any) -> Batches:
+        start = self._copy("batches", stream, until=until, close=close, rows=rows, seconds=seconds)
+        return Batches(start, seconds, stream._label)
+
+    def _copy(
+        self, call: str, stream: SideStream, *, until: Any, close: bool, rows: int | None, seconds: Any
+    ) -> Callable[[], Copy]:
+        """Starts throw-away copies of the job up to `stream`. What is wrong is said here."""
+        plan = self._plan.copy()
+        refs = self._late_refs(plan, stream) if isinstance(stream, LateOfJob) else list(stream._refs)
+        taken = {self._topic, *(topic for topic, _ in plan.sinks())}
+        topic = next(name for name in (f"collect-{i}" for i in range(len(taken) + 1)) if name not in taken)
+        if not refs:
+            raise InvalidJobError(f"{call}: {stream._label} has no rows: no step of this job makes any")
+        sink = plan.write(refs, topic=topic)
+        schema = plan.schema_of(refs[0])
+        plan.finish()
+        options = self._run_options(until, close, rows, seconds, False, None, None, ())
+
+        def start() -> Copy:
+            tap = _core.Tap()
+            tap.watch(sink)
+            with contextlib.ExitStack() as stack:
+                log = stack.enter_context(self._log_for_copy())
+                run = _core.Run(plan, options=options, log=log, rows=self._rows(), tap=tap)
+                stack.callback(run.close)
+                kept = stack.pop_all()
+            return Copy(run, lambda: tap.take(sink, schema), kept.close)
+
+        return start
 
     @contextlib.contextmanager
     def _log_for_copy(self) -> Iterator[Any]:
@@ -628,6 +679,9 @@ class Job:
                     step,
                     f"{late:,}",
                 )
+
+    def _repr_html_(self) -> str:
+        return views.of_job(self)
 
     def __repr__(self) -> str:
         if self._source is None:

@@ -125,11 +125,11 @@ class Ledger(Mapping[str, Counts]):
     def __repr__(self) -> str:
         if not self._sums:
             return self._title()
-        header, rows = self._cells()
+        header, rows = self.cells()
         return f"{self._title()}\n" + text_table(header, rows, frozenset(range(1, len(header))))
 
     def _repr_html_(self) -> str:
-        header, rows = self._cells()
+        header, rows = self.cells()
         parts = [html.table(header, rows, right=range(1, len(header)))] if rows else []
         return html.page(self._title(), *parts)
 
@@ -140,9 +140,11 @@ class Ledger(Mapping[str, Counts]):
         over = f" over {count} partitions" if count > 1 else ""
         return f"Ledger{over}: {'balances' if self.balances else 'DOES NOT BALANCE'}"
 
-    def _cells(self) -> tuple[list[str], list[list[str]]]:
-        """Header and rows, one per step; what is counted beside only where there is any."""
-        beside = [name for name in _BESIDE if any(counts.as_dict()[name] for counts in self._sums.values())]
-        names = _SHOWN + beside
+    def cells(self, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
+        """As text: header and rows, one per step; what is counted beside only where there is any, and if `brief`
+        everything but in and out."""
+        some = {name for counts in self._sums.values() for name, count in counts.as_dict().items() if count}
+        always = _SHOWN[:2] if brief else _SHOWN
+        names = [name for name in _SHOWN + _BESIDE if name in always or name in some]
         header = ["step", *(name.replace("_", " ") for name in names)]
         return header, [[step, *(f"{counts.as_dict()[name]:,}" for name in names)] for step, counts in self.items()]

@@ -1,94 +1,32 @@
-"""Running: signals, the progress line, background threads, and what a run gives back."""
+"""Running: signals, background threads, and what a run gives back."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import FrameType, TracebackType
-from typing import Any, TextIO
+from typing import Any
 
 from wrackline import forks, html
-from wrackline.durations import format_watermark
 from wrackline.errors import UnavailableError
 from wrackline.ledger import Ledger
+from wrackline.progress import page_of, view_for
+from wrackline.stats import Stats
 
-__all__ = ["RunResult", "RunningJob", "Stats"]
+__all__ = ["Place", "Progress", "RunResult", "RunningJob", "ending_in_order", "run_to_end", "running_at", "seated"]
+
+Progress = bool | Callable[[Stats], None] | None
+
+Place = tuple[str, str]  # a log, and a job on it
 
 _logger = logging.getLogger("wrackline")
 _PROGRESS_MS = 250
-_PLAIN_SECONDS = 5.0  # between lines when stderr is no terminal
-
-
-@dataclass(frozen=True)
-class Stats:
-    """How a run stands. Rows out, late and dead letters count from the job's first run on, the rest is of this run.
-
-    `watermark` is in milliseconds, or an infinity; `rows_total` is 0 where no end is known.
-
-    >>> import wrackline as wl
-    >>> job = wl.Job("example")
-    >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
-    >>> stats = job.run().stats
-    >>> stats.rows_taken, stats.late, stats.dead_letters
-    (1, 0, 0)
-    """
-
-    rows_taken: int = 0
-    rows_replayed: int = 0
-    rows_out: int = 0
-    late: int = 0
-    dead_letters: int = 0
-    commits: int = 0
-    checkpoints: int = 0
-    recoveries: int = 0
-    state_bytes: int = 0
-    longest_freeze_us: int = 0
-    rows_total: int = 0
-    watermark: float = -math.inf
-    phase: str = "starting"
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Stats:
-        """From what the core counts.
-
-        >>> import wrackline as wl
-        >>> wl.Stats.of({"rows_taken": 3, "watermark": 1_000}).watermark
-        1000
-        """
-        return cls(**{**values, "watermark": to_watermark(values["watermark"])})
-
-    def _repr_html_(self) -> str:
-        rows = []
-        for one in fields(self):
-            value = getattr(self, one.name)
-            if one.name == "watermark":
-                text = format_watermark(of_watermark(value))
-            else:
-                text = f"{value:,}" if isinstance(value, int) else str(value)
-            rows.append([one.name.replace("_", " "), text])
-        return html.page("Stats", html.table([], rows, right={1}))
-
-
-def to_watermark(millis: int) -> float:
-    """Milliseconds, or an infinity."""
-    if millis <= -(2**63):
-        return -math.inf
-    return math.inf if millis >= 2**63 - 1 else millis
-
-
-def of_watermark(watermark: float) -> int:
-    """Milliseconds, those of the core where it is an infinity."""
-    if math.isfinite(watermark):
-        return int(watermark)
-    return -(2**63) if watermark < 0 else 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -123,75 +61,39 @@ class RunResult:
         return f"{stats.rows_taken:,} records in this run{replayed}, {stats.commits:,} commits"
 
 
-_running: set[tuple[str, str]] = set()  # log and job
-_starting = threading.Lock()
-os.register_at_fork(after_in_child=_running.clear)
+class _Seat:
+    """Of a run, as long as it goes on."""
+
+    running: RunningJob | None = None  # None: it is in the foreground of some thread
+
+
+_seats: dict[Place, _Seat] = {}
+_seats_lock = threading.Lock()
+os.register_at_fork(after_in_child=_seats.clear)
+
+
+def running_at(place: Place) -> RunningJob | None:
+    """The run that a job's `start` began in this process, while it goes on."""
+    seat = _seats.get(place)
+    return None if seat is None else seat.running
 
 
 @contextlib.contextmanager
-def only_run(log: Any, job: str) -> Iterator[None]:
-    """While a job runs on an embedded log. A second run of it in this process would fence the first."""
-    if log.uri.startswith("kafka:"):
-        yield
-        return
-    one = (log.id, job)
-    with _starting:
-        if one in _running:
-            raise UnavailableError(
-                f"job {job!r} runs already, in this process and on this log: end that run first (running.stop()), or "
-                "give this job a name of its own; several runs of one job share its work on Kafka alone"
-            )
-        _running.add(one)
+def seated(place: Place, *, alone: bool) -> Iterator[_Seat]:
+    """Takes the place of a run; refused, if it is `alone`, while another run is there."""
+    seat = _Seat()
+    with _seats_lock:
+        there = _seats.get(place)
+        if there is not None and alone:
+            how = "with job.running.stop()" if there.running is not None else "it is in another thread"
+            raise UnavailableError(f"job {place[1]!r} is running in this process already: end that run first, {how}")
+        _seats[place] = seat
     try:
-        yield
+        yield seat
     finally:
-        _running.discard(one)
-
-
-class ProgressLine:
-    """One line: rows, rate, watermark, late. Rewritten in place on a terminal, else a line every few seconds."""
-
-    def __init__(self, job: str, out: TextIO | None = None) -> None:
-        self._job = job
-        self._out = out or sys.stderr
-        self._terminal = self._out.isatty()
-        self._start = time.monotonic()
-        self._last = 0.0
-        self._rows = 0
-        self._width = 0
-
-    def __call__(self, stats: Stats) -> None:
-        elapsed = time.monotonic() - self._start
-        since = elapsed - self._last
-        if not self._terminal and since < _PLAIN_SECONDS:
-            return
-        rate = (stats.rows_taken - self._rows) / since if since > 0 else 0.0
-        self._rows, self._last = stats.rows_taken, elapsed
-        self._write(self.text(stats, rate))
-
-    def text(self, stats: Stats, rate: float) -> str:
-        of = f" of {stats.rows_total:,}" if stats.rows_total else ""
-        replayed = f" (replayed {stats.rows_replayed:,})" if stats.rows_replayed else ""
-        phase = f" {stats.phase}" if stats.phase in ("starting", "replaying") else ""
-        watermark = format_watermark(of_watermark(stats.watermark))
-        return (
-            f"{self._job}{phase}: {stats.rows_taken:,}{of} rows{replayed}, {rate:,.0f}/s, "
-            f"watermark {watermark}, {stats.late:,} late, {stats.dead_letters:,} dead"
-        )
-
-    def end(self, stats: Stats) -> None:
-        elapsed = time.monotonic() - self._start
-        self._write(self.text(stats, stats.rows_taken / elapsed if elapsed > 0 else 0.0))
-        if self._terminal:
-            self._out.write("\n")
-
-    def _write(self, text: str) -> None:
-        if self._terminal:
-            self._out.write("\r" + text.ljust(self._width))
-            self._width = len(text)
-        else:
-            self._out.write(text + "\n")
-        self._out.flush()
+        with _seats_lock:
+            if _seats.get(place) is seat:
+                del _seats[place]
 
 
 @contextlib.contextmanager
@@ -210,8 +112,11 @@ def ending_in_order(run: Any, job: str) -> Iterator[None]:
         if asked and number == signal.SIGINT:
             raise KeyboardInterrupt
         asked = True
-        _logger.info("job '%s': %s, ending in order", job, signal.Signals(number).name)
         run.request_stop()
+        _logger.info("job '%s': %s, ending in order", job, signal.Signals(number).name)
+        if number == signal.SIGINT:
+            with contextlib.suppress(RuntimeError):  # it came while this thread was writing there
+                print(f"job '{job}' was interrupted and ends in order; once more: at once", file=sys.stderr)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -221,20 +126,27 @@ def ending_in_order(run: Any, job: str) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def run_to_end(run: Any, job: str, progress: bool | Callable[[Stats], None] | None, seconds: float | None) -> None:
+def run_to_end(run: Any, job: str, progress: Progress, seconds: float | None) -> None:
     """Loops a core run in this thread."""
-    line = ProgressLine(job) if progress is True else None
-    call = line if line is not None else progress if callable(progress) else None
-    with ending_in_order(run, job):
-        if call is None:
-            run.loop(seconds=seconds or 0.0)
-            return
-        chosen = call
-        try:
-            run.loop(progress=lambda values: chosen(Stats.of(values)), every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
-        finally:
-            if line is not None:
-                line.end(Stats.of(run.stats()))
+    with ending_in_order(run, job), _watched(run, job, progress) as tick:
+        run.loop(progress=tick, every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+
+
+@contextlib.contextmanager
+def _watched(run: Any, job: str, progress: Progress) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+    """What to call while the run loops."""
+    if callable(progress):
+        chosen = progress
+        yield lambda values: chosen(Stats.of(values))
+        return
+    if not progress:
+        yield None
+        return
+    view = view_for(job)
+    try:
+        yield lambda values: view.show(Stats.of(values), Ledger(run.ledger()))
+    finally:
+        view.end(Stats.of(run.stats()), Ledger(run.ledger()))
 
 
 class RunningJob:
@@ -256,42 +168,43 @@ class RunningJob:
     """
 
     def __init__(
-        self,
-        run: Any,
-        job: str,
-        progress: bool | Callable[[Stats], None] | None,
-        seconds: float | None,
-        ended: Callable[[], None],
+        self, run: Any, job: str, progress: Progress, seconds: float | None, ended: Callable[[], None]
     ) -> None:
         self._run = run
         self._job = job
-        self._ended = ended
         self._error: BaseException | None = None
-        self._progress = progress
-        self._seconds = seconds
-        forks.track(self, "_run")
-        self._thread = threading.Thread(target=self._loop, name=f"wrackline-{job}")
-        self._thread.start()
+        self._ended = threading.Event()  # a join() that Ctrl-C ends takes the thread for dead in Python 3.11
+        self._closing = threading.Lock()
+        self._is_closed = False
 
-    def _loop(self) -> None:
-        line = ProgressLine(self._job) if self._progress is True else None
-        call = line if line is not None else self._progress if callable(self._progress) else None
+        def close() -> None:
+            with self._closing:
+                self._is_closed = True
+            ended()
+
+        with contextlib.ExitStack() as stack:
+            stack.callback(close)
+            call = stack.enter_context(_watched(run, job, progress))  # here: a notebook shows it below this cell
+            watched = stack.pop_all()
 
         def tick(values: dict[str, Any]) -> None:
             if not threading.main_thread().is_alive():
-                self._run.request_stop()  # the program ends: so does the run, in order
+                run.request_stop()  # the program ends: so does the run, in order
             if call is not None:
-                call(Stats.of(values))
+                call(values)
 
-        try:
-            self._run.loop(progress=tick, every_ms=_PROGRESS_MS, seconds=self._seconds or 0.0)
-        except BaseException as error:  # handed to whoever waits
-            self._error = error
-        finally:
-            if line is not None:
-                line.end(Stats.of(self._run.stats()))
-            self._final = (self._run.stats(), self._run.ledger())
-            self._ended()
+        def loop() -> None:
+            try:
+                with watched:
+                    run.loop(progress=tick, every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+            except BaseException as error:  # handed to whoever waits
+                self._error = error
+            finally:
+                self._ended.set()
+
+        forks.track(self, "_run")
+        self._thread = threading.Thread(target=loop, name=f"wrackline-{job}")
+        self._thread.start()
 
     @property
     def stats(self) -> Stats:
@@ -306,19 +219,21 @@ class RunningJob:
     @property
     def is_alive(self) -> bool:
         """Whether the run goes on."""
-        return self._thread.is_alive()
+        return not self._ended.is_set()
 
     def stop(self) -> RunResult:
         """Ends the run in order: commit, checkpoint."""
-        if self._thread.is_alive():
-            self._run.request_stop()
+        with self._closing:  # what is closed cannot be asked
+            if not self._is_closed:
+                self._run.request_stop()
         return self.wait()
 
     def wait(self, timeout: float | None = None) -> RunResult:
         """Waits until the run ends, and raises what ended it."""
-        self._thread.join(timeout)
-        if self._thread.is_alive():
+        forks.here(self._run)
+        if not self._ended.wait(timeout):
             raise TimeoutError(f"job {self._job!r} still runs after {timeout} s")
+        self._thread.join()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -337,5 +252,10 @@ class RunningJob:
                 self.stop()
 
     def __repr__(self) -> str:
-        state = "runs" if self.is_alive else "has ended"
-        return f"job {self._job!r} {state}: {self.stats.rows_taken:,} rows"
+        return f"{self._title()}: {self.stats.rows_taken:,} rows"
+
+    def _repr_html_(self) -> str:
+        return page_of(self._title(), self.stats, None, self.ledger)
+
+    def _title(self) -> str:
+        return f"job {self._job!r} {'runs' if self.is_alive else 'has ended'}"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Never
 
+from wrackline import views
 from wrackline.aggregates import Aggregate, check_type
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
 from wrackline.expressions import make_columns, make_predicate
+from wrackline.feed import Batches
 from wrackline.hints import no_attribute, shown
 from wrackline.results import Result, need
 from wrackline.schema import METADATA, Columns, Field, suggestion
@@ -109,7 +111,8 @@ class SideStream(Verbs):
         """Runs a throw-away copy of the job up to here, and gives its rows: commits nothing, joins no group.
 
         Of a window that came out several times only the last revision is shown, unless ``revisions="all"``. At the
-        present end of a topic windows stay open, unless `close`.
+        present end of a topic windows stay open, unless `close`. Ctrl-C and the stop button of a notebook end
+        `seconds` early; without `seconds` they raise KeyboardInterrupt.
 
         >>> import wrackline as wl
         >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "a", "ts": 2}])
@@ -121,8 +124,32 @@ class SideStream(Verbs):
         _choice("revisions", revisions, ("last", "all"))
         return self._job._collect(self, until=until, close=close, rows=rows, seconds=seconds, revisions=revisions)
 
+    def batches(
+        self,
+        *,
+        until: Literal["now"] | None = None,
+        close: bool = False,
+        rows: int | None = None,
+        seconds: float | None = None,
+    ) -> Batches:
+        """The rows as they come, in a loop: ``for batch in stream.batches(): ...``, or ``async for``.
+
+        Each loop runs a throw-away copy of the job, which commits nothing and ends with the loop, wherever that is
+        left. Each batch is a `Result`; windows come with all their revisions. A loop over a topic goes on for ever
+        unless ``until="now"``, or for so many `rows` of the input or `seconds`. The copy waits for a slow loop.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"k": "a", "ts": i} for i in range(5)])
+        >>> sum(len(batch) for batch in wl.Job("example").read(rows, time="ts").batches())
+        5
+        """
+        return self._job._batches(self, until=until, close=close, rows=rows, seconds=seconds)
+
     def __repr__(self) -> str:
         return repr(self.schema)
+
+    def _repr_html_(self) -> str:
+        return views.of_stream(self)
 
 
 class LateOfJob(SideStream):
@@ -369,6 +396,9 @@ class KeyedStream:
     def __repr__(self) -> str:
         return f"{self.stream!r} by ({', '.join(self.keys)})"
 
+    def _repr_html_(self) -> str:
+        return views.of_stream(self.stream, f" by ({', '.join(self.keys)})", self.keys)
+
 
 @dataclass(frozen=True)
 class WindowedStream:
@@ -476,6 +506,10 @@ class WindowedStream:
 
     def __repr__(self) -> str:
         return f"{self.keyed!r} in {self.window!r}"
+
+    def _repr_html_(self) -> str:
+        behind = f" by ({', '.join(self.keyed.keys)}) in {self.window!r}"
+        return views.of_stream(self.keyed.stream, behind, self.keyed.keys)
 
 
 def _input_name(aggregate: Aggregate, taken: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import wrackline as wl
 
@@ -54,7 +55,21 @@ def test_a_job_that_runs_is_gone_in_the_child() -> None:
     with job.start() as running:
         assert "forked" in in_child(lambda: running.stats)
         assert "forked" in in_child(lambda: job.run(until="now"))
+        assert "forked" in in_child(running.wait)
         assert running.is_alive
+
+
+def test_a_loop_over_batches_is_gone_in_the_child() -> None:
+    log = wl.Log("memory:")
+    log.create("t")
+    log.append("t", [{"ts": 1_700_000_000_000}])
+    loop: Any = iter(wl.Job("forks", log=log).read("t", {"ts": int}, time="ts", out_of_orderness=0).batches())
+    assert len(next(loop)) == 1
+    assert in_child(loop.close) == "nothing"
+    assert "forked" in in_child(lambda: next(loop))
+    log.append("t", [{"ts": 1_700_000_000_001}])
+    assert len(next(loop)) == 1
+    loop.close()
 
 
 def test_what_is_opened_in_the_child_works(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import wrackline as wl
-from wrackline.run import ProgressLine
+from wrackline.progress import ProgressLine
 
 START = 1_700_000_000_000
 SCHEMA = {"k": str, "v": int, "ts": int}
@@ -228,16 +228,21 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_the_progress_line_is_rewritten_on_a_terminal() -> None:
+@pytest.mark.parametrize("columns", [40, 200])
+def test_the_progress_line_is_rewritten_on_a_terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
     out = Terminal()
     line = ProgressLine("fleet", out)
     stats = wl.Stats(rows_taken=1_234, rows_total=5_000, late=3, watermark=START, phase="running")
-    line(stats)
-    line.end(stats)
+    line.show(stats, wl.Ledger({}))
+    line.end(stats, wl.Ledger({}))
     text = out.getvalue()
     assert text.count("\r") == 2
     assert "fleet: 1,234 of 5,000 rows" in text
-    assert "watermark 2023-11-14T22:13:20.000Z, 3 late, 0 dead" in text
+    assert ("watermark 2023-11-14T22:13:20.000Z, 3 late, 0 dead" in text) == (columns == 200)
+    assert all(
+        len(line) < columns for line in text.rstrip("\n").split("\r")
+    )  # one that wraps could not be written over
     assert text.endswith("\n")
 
 
@@ -245,9 +250,9 @@ def test_elsewhere_it_is_a_line_now_and_then() -> None:
     out = io.StringIO()
     line = ProgressLine("fleet", out)
     for _ in range(100):
-        line(wl.Stats())
+        line.show(wl.Stats(), wl.Ledger({}))
     assert out.getvalue() == ""
-    line.end(wl.Stats())
+    line.end(wl.Stats(), wl.Ledger({}))
     assert out.getvalue().count("\n") == 1
     assert "watermark -inf" in out.getvalue()
 

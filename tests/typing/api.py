@@ -54,6 +54,16 @@ with job.start(until="now") as running:
     assert_type(running, wl.RunningJob)
     assert_type(running.stats, wl.Stats)
 assert_type(job.ledger(), wl.Ledger)
+assert_type(job.running, wl.RunningJob | None)
+for batch in speeds.batches(until="now", close=True):
+    assert_type(batch, wl.Result)
+
+
+async def follow() -> None:
+    async for batch in job.late.batches(seconds=5.0):
+        assert_type(batch, wl.Result)
+
+
 assert_type(job.log, wl.Log)
 
 with wl.Log("memory:") as lg:

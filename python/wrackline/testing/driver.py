@@ -17,9 +17,9 @@ from wrackline.errors import InvalidArgumentError
 from wrackline.job import Job
 from wrackline.ledger import Ledger
 from wrackline.log import encode_value
-from wrackline.run import Stats, to_watermark
 from wrackline.schema import suggestion
 from wrackline.sources import BoundedRows
+from wrackline.stats import Stats, to_watermark
 from wrackline.transforms import check_splits
 
 __all__ = ["Driver"]

@@ -385,7 +385,19 @@ class Job:
 
     @property
     def running(self) -> RunningJob | None:
-        """What `start` gave, while it runs in this process: also if the variable is lost, or the job was built anew."""
+        """What `start` gave, while it runs in this process: also if the variable is lost, or the job was built anew.
+
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> job = wl.Job("example", log=log)
+        >>> job.read("readings", {"ts": int}, time="ts", out_of_orderness="30s").write("out")
+        >>> with job.start():
+        ...     job.running.is_alive
+        True
+        >>> job.running is None
+        True
+        """
         return running_at(self._place())
 
     def ledger(self) -> Ledger:

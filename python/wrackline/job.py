@@ -484,8 +484,13 @@ class Job:
         """What `start` gave, while it runs in this process: also if the variable is lost, or the job was built anew.
 
         >>> import wrackline as wl
-        >>> job = wl.Job("example")
-        >>> job.read(wl.from_records([{"v": 1, "ts": 5}]), time="ts").write("out")
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> job = wl.Job("example", log=log)
+        >>> job.read("readings", {"ts": int}, time="ts", out_of_orderness="30s").write("out")
+        >>> with job.start():
+        ...     job.running.is_alive
+        True
         >>> job.running is None
         True
         """

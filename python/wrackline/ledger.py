@@ -125,11 +125,11 @@ class Ledger(Mapping[str, Counts]):
     def __repr__(self) -> str:
         if not self._sums:
             return self._title()
-        header, rows = self.cells()
+        header, rows = self._cells()
         return f"{self._title()}\n" + text_table(header, rows, frozenset(range(1, len(header))))
 
     def _repr_html_(self) -> str:
-        header, rows = self.cells()
+        header, rows = self._cells()
         parts = [html.table(header, rows, right=range(1, len(header)))] if rows else []
         return html.page(self._title(), *parts)
 
@@ -140,7 +140,7 @@ class Ledger(Mapping[str, Counts]):
         over = f" over {count} partitions" if count > 1 else ""
         return f"Ledger{over}: {'balances' if self.balances else 'DOES NOT BALANCE'}"
 
-    def cells(self, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
+    def _cells(self, *, brief: bool = False) -> tuple[list[str], list[list[str]]]:
         """As text: header and rows, one per step; what is counted beside only where there is any, and if `brief`
         everything but in and out."""
         some = {name for counts in self._sums.values() for name, count in counts.as_dict().items() if count}

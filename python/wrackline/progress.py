@@ -82,7 +82,7 @@ def _facts(stats: Stats, rate: float | None) -> str:
 
 def page_of(title: str, stats: Stats, rate: float | None, ledger: Ledger) -> str:
     """A run for a notebook. The rate is left out where nobody has looked twice."""
-    header, rows = ledger.cells()
+    header, rows = ledger._cells()
     parts = [html.table(header, rows, right=range(1, len(header)))] if rows else []
     return html.page(title, *parts, note=_facts(stats, rate))
 
@@ -143,7 +143,7 @@ class TerminalTable:
         from rich.table import Table
         from rich.text import Text
 
-        header, rows = ledger.cells(brief=True)
+        header, rows = ledger._cells(brief=True)
         table = Table(box=box.SIMPLE_HEAD)
         for number, name in enumerate(header):
             table.add_column(Text(name), justify="right" if number else "left")

@@ -85,8 +85,11 @@ def seated(place: Place, *, alone: bool) -> Iterator[_Seat]:
     with _seats_lock:
         there = _seats.get(place)
         if there is not None and alone:
-            how = "with job.running.stop()" if there.running is not None else "it is in another thread"
-            raise UnavailableError(f"job {place[1]!r} is running in this process already: end that run first, {how}")
+            where = "job.running.stop()" if there.running is not None else "it is in another thread"
+            raise UnavailableError(
+                f"job {place[1]!r} runs already, in this process and on this log: end that run first ({where}), or "
+                "give this job a name of its own; several runs of one job share its work on Kafka alone"
+            )
         _seats[place] = seat
     try:
         yield seat

@@ -131,8 +131,9 @@ def test_a_cell_that_starts_a_job_runs_again(kernel: Kernel) -> None:
     assert kernel.run(start).result == ""
     for again in (start, "job = build(); run = job.start()", "build().run()"):
         assert kernel.run(again).error == (
-            "UnavailableError: job 'fleet' is running in this process already: end that run first, "
-            "with job.running.stop()"
+            "UnavailableError: job 'fleet' runs already, in this process and on this log: end that run first "
+            "(job.running.stop()), or give this job a name of its own; several runs of one job share its work on "
+            "Kafka alone"
         )
         assert kernel.run("runs(), slots()").result == one  # what was refused left nothing
     assert kernel.run("run.is_alive").result == "True"

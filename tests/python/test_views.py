@@ -277,7 +277,9 @@ def test_a_job_runs_once_at_a_time(kind: str, tmp_path: Path) -> None:
                 with pytest.raises(wl.UnavailableError) as error:
                     start(until="now")
                 assert str(error.value) == (
-                    "job 'fleet' is running in this process already: end that run first, with job.running.stop()"
+                    "job 'fleet' runs already, in this process and on this log: end that run first "
+                    "(job.running.stop()), or give this job a name of its own; several runs of one job share "
+                    "its work on Kafka alone"
                 )
         with job_of(log, "another").start(until="now") as beside:
             assert beside.wait().rows == 60

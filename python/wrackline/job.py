@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from wrackline import _core, forks, views
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
+from wrackline.explain import Explanation, Status, StepText, status_of, why_no_more, why_nothing
 from wrackline.feed import Batches, Copy
 from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
@@ -50,6 +52,8 @@ class Job:
     threads share the partitions, and so do other processes that run the same job; `membership` is ``"dynamic"`` for
     processes that come and go, and do not come back to their state. `transaction_timeout`: what a dead process left
     open holds up readers for so long at most.
+    `max_dead_letters`: ``"5%"`` of a minute's records (of 100 at least) or a number in a minute: beyond it the run ends
+    with an error, before they are committed, so that a bad deploy does not drain the input into the dead letters.
 
     Raises `InvalidJobError`, as all calls that build a job do, for what cannot work; nothing is opened before it runs.
 
@@ -78,6 +82,7 @@ class Job:
         workers: int = 1,
         membership: Literal["static", "dynamic"] = "static",
         transaction_timeout: Duration = "10s",
+        max_dead_letters: str | int | None = None,
     ) -> None:
         if not isinstance(name, str):
             raise InvalidJobError(f"a job's name is a str, not {type(name).__name__} {name!r}")
@@ -90,12 +95,15 @@ class Job:
         self._source: Stream | None = None
         self._bounded: BoundedRows | None = None
         self._topic = ""
+        self._watermark_text = ""
         self._schema_paths: list[str] = []
         self._items: dict[str, Columns] = {}  # of columns that are lists of objects
         self._late_sinks: list[tuple[LateOfJob, str, bool, bool]] = []
         self._dead_sinks: list[tuple[Ref, str]] = []
         self._running: _core.Run | None = None
         self._last_run: _core.Run | None = None  # for what is shown of the job
+        self._holds: dict[str, Callable[[int], str]] = {}  # of steps that remember: in words, given an entry's bytes
+        self._last_status: Status | None = None
         self._lines: list[tuple[str, str, str]] = []  # for repr: step, what it does, of which stream
         self._options: dict[str, Any] = {
             "commit_interval": _positive("commit_interval", to_millis(commit_interval, "commit_interval")),
@@ -111,6 +119,7 @@ class Job:
             "transaction_timeout": _positive(
                 "transaction_timeout", to_millis(transaction_timeout, "transaction_timeout")
             ),
+            **_dead_letter_limit(max_dead_letters),
         }
 
     @property
@@ -217,6 +226,7 @@ class Job:
         self._bounded, self._topic, self._schema_paths = bounded, topic, columns.paths()
         self._items = {one.name: one.items for one in columns.fields if one.items is not None}
         self._source = Stream(self, ref, self._plan.step_name(ref[0]), "read")
+        self._watermark_text = _watermark_text(kind, out_of_orderness, watermark, idle_after)
         bound_text = repr(watermark) if watermark is not None else f"out_of_orderness={out_of_orderness or 'all'!r}"
         self._note(ref, f'{f"topic {topic!r}" if topic else repr(bounded)}, time="{time}", {bound_text}', None)
         return self._source
@@ -425,9 +435,10 @@ class Job:
                 run_to_end(run, self._name, progress, seconds)
             finally:
                 stats, ledger = run.stats(), run.ledger()
+                status = self._last_status = status_of(run, running=False)
                 self._running = None
                 run.close()
-        result = RunResult(Stats.of(stats), Ledger(ledger))
+        result = RunResult(Stats.of(stats), Ledger(ledger), why_no_more(status, stats, ledger, until))
         self._tell_unwritten(plan, result.ledger)
         return result
 
@@ -472,6 +483,7 @@ class Job:
             kept = stack.pop_all()
 
         def ended() -> None:
+            self._last_status = status_of(run, running=False)
             self._running = None
             run.close()
             kept.close()
@@ -495,6 +507,33 @@ class Job:
         True
         """
         return running_at(self._place())
+
+    def explain(self) -> Explanation:
+        """What each step does and holds, whose watermark judges it, and, of a run in this process, what it waits for.
+
+        >>> import wrackline as wl
+        >>> log = wl.Log("memory:")
+        >>> log.create("readings")
+        >>> log.append("readings", [{"k": "a", "ts": 1_700_000_010_000}])
+        1
+        >>> job = wl.Job("example", log=log)
+        >>> read = job.read("readings", {"k": str, "ts": int}, time="ts", out_of_orderness="30s")
+        >>> read.key_by("k").window(wl.tumbling("1m")).agg(n=wl.count()).write("counts")
+        >>> run = job.run(until="now")
+        >>> job.explain().why[0].partition(";")[0]
+        'window: 1 window is open'
+        """
+        if self._source is None:
+            raise InvalidJobError("explain: this job reads nothing yet: call job.read() first")
+        sizes = dict(self._plan.entry_bytes())
+        steps = []
+        for name, text, _ in self._lines:
+            holds = self._holds.get(name)
+            judged = "W of the record's partition, before it" if holds else ""
+            steps.append(StepText(name, text, holds(sizes[name]) if holds else "nothing", judged))
+        status = self._last_status if self._running is None else status_of(self._running, running=True)
+        log = self._log.uri if isinstance(self._log, Log) else self._log
+        return Explanation(f"job {self._name!r} on {log!r}", self._watermark_text, steps, status)
 
     def ledger(self) -> Ledger:
         """What became of every record: of the run that goes on in this process, else as of the last commit.
@@ -616,7 +655,7 @@ class Job:
                 copy.run.loop()
             else:
                 run_to_end(copy.run, self._name, None, seconds)
-            dead = copy.run.stats()["dead_letters"]
+            dead, status = copy.run.stats()["dead_letters"], status_of(copy.run, running=False)
         finally:
             copy.close()
         if dead and not isinstance(stream, DeadLetters):
@@ -627,6 +666,10 @@ class Job:
                 "record became a dead letter" if dead == 1 else "records became dead letters",
             )
         table = copy.take()
+        if not len(table) and isinstance(stream, Stream):
+            closes = _CLOSES if until == "now" and not close else ""
+            for why in why_nothing(status):
+                _logger.warning("job '%s': no rows: %s%s", self._name, why, closes)
         if revisions == "last" and stream._revision_keys is not None:
             table = table.last_of(stream._revision_keys)
         return Result(table)
@@ -698,6 +741,30 @@ class Job:
         plan = self._complete_plan()
         lines += [f"  write {topic}  <- {', '.join(map(self._label, refs))}" for topic, refs in plan.sinks()]
         return "\n".join(lines)
+
+
+_CLOSES = "; close=True closes what is open"
+
+
+def _watermark_text(kind: str, bound: Any, watermark: Watermark | None, idle_after: Any) -> str:
+    """What W is, of each partition."""
+    if kind == "all":
+        return "W, the watermark, moves at the end of the input alone: nothing is late"
+    of = f"W = the largest event time - {bound}" if watermark is None else f"W, the watermark, is {watermark!r}"
+    idle = f"; without records for {idle_after} the partition is idle" if idle_after is not None else ""
+    return f"{of}, of each partition by itself{idle}"
+
+
+def _dead_letter_limit(limit: str | int | None) -> dict[str, Any]:
+    """As a share of the records, or as a number."""
+    if limit is None:
+        return {}
+    if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return {"max_dead_count": limit}
+    share = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*%\s*", limit) if isinstance(limit, str) else None
+    if share is None or not 0 < float(share[1]) < 100:
+        raise InvalidJobError(f'max_dead_letters is a share of a minute\'s records, "5%", or a number, not {limit!r}')
+    return {"max_dead_share": float(share[1]) / 100}
 
 
 def _one_of(name: str, value: str, *known: str) -> str:

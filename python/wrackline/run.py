@@ -43,6 +43,7 @@ class RunResult:
 
     stats: Stats
     ledger: Ledger
+    why: tuple[str, ...] = ()  # nothing more came out
 
     @property
     def rows(self) -> int:
@@ -50,10 +51,10 @@ class RunResult:
         return self.stats.rows_taken
 
     def __repr__(self) -> str:
-        return f"{self._title()}\n{self.ledger!r}"
+        return "\n".join([self._title(), repr(self.ledger), *self.why])
 
     def _repr_html_(self) -> str:
-        return html.page(self._title(), self.ledger._repr_html_())
+        return html.page(self._title(), self.ledger._repr_html_(), note="; ".join(self.why))
 
     def _title(self) -> str:
         stats = self.stats

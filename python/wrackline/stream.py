@@ -9,6 +9,7 @@ from wrackline import views
 from wrackline.aggregates import Aggregate, check_type
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
+from wrackline.explain import dedup_state, window_state
 from wrackline.expressions import make_columns, make_predicate
 from wrackline.feed import Batches
 from wrackline.hints import no_attribute, shown
@@ -256,6 +257,7 @@ class Stream(SideStream):
             name=name,
         )
         self._job._note(ref, f"dedup({', '.join(ids)}) within {format_duration(span)}", self._refs[0])
+        self._job._holds[self._job._plan.step_name(ref[0])] = lambda size: dedup_state(size, span, lateness)
         return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "dedup", self._keys)
 
     def key_by(self, *columns: str) -> KeyedStream:
@@ -476,6 +478,7 @@ class WindowedStream:
         lateness = f", allowed_lateness={format_duration(self.allowed_lateness)}" if self.allowed_lateness else ""
         by, outputs = ", ".join(self.keyed.keys), ", ".join(f"{name}={one!r}" for name, one in aggregates.items())
         job._note(ref, f"by ({by}) in {self.window!r}{lateness}: {outputs}", self.keyed.stream._refs[0])
+        job._holds[job._plan.step_name(ref[0])] = lambda size: window_state(size, self.allowed_lateness)
         keys = [*self.keyed.keys, "window_start", "window_end"]
         return Stream(job, ref, job._plan.step_name(ref[0]), "window", keys)
 

@@ -174,19 +174,20 @@ void register_plan(py::module_& m) {
            py::arg("nan_as_string") = false, py::arg("dead_letters") = false)
       .def("finish", [](PlanHandle& plan) { check(plan.get().finish(), Of::kJob); })
       .def(
+          "keep_sink", [](PlanHandle& plan, int sink) { plan.get().keep_sink(sink); }, py::arg("sink"))
+      .def(
           "schema_of",
           [](const PlanHandle& plan, const Ref& stream) { return field_tuples(*plan.get().schema_of(to_ref(stream))); },
           py::arg("stream"))
       .def(
           "step_name", [](const PlanHandle& plan, int node) { return plan.get().node(node).name; }, py::arg("node"))
-      .def(
-          "entry_bytes",
-          [](const PlanHandle& plan) {
-            const auto steps = check(plan.get().make_steps(plan.get().source().schema));
-            std::vector<std::pair<std::string, int64_t>> bytes;
-            for (const auto& step : steps) bytes.emplace_back(step->name(), step->entry_bytes());
-            return bytes;
-          })
+      .def("entry_bytes",
+           [](const PlanHandle& plan) {
+             const auto steps = check(plan.get().make_steps(plan.get().source().schema));
+             std::vector<std::pair<std::string, int64_t>> bytes;
+             for (const auto& step : steps) bytes.emplace_back(step->name(), step->entry_bytes());
+             return bytes;
+           })
       .def("node_count", [](const PlanHandle& plan) { return plan.get().nodes().size(); })
       .def(
           "ports_of",

@@ -47,10 +47,11 @@ class RunHandle {
     const auto tick = [&](const WorkerStats&) {
       look();
       const int64_t now = clock->steady_us();
+      const bool full = tap_ != nullptr && tap_->full();
       const py::gil_scoped_acquire gil;
       pass_on_log_lines();
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-      if (progress && now >= next_progress) {
+      if (progress && (full || now >= next_progress)) {
         next_progress = now + every_ms * 1000;
         (*progress)(to_dict(stats()));
       }
@@ -66,13 +67,21 @@ class RunHandle {
     check(status, Of::kJob);
   }
 
+  // From any thread, also while another one closes.
   void request_stop() {
+    const std::lock_guard lock(mutex_);
     if (run_ != nullptr) run_->request_stop();
   }
 
   // Lets go of log, slot and state. REQUIRES: no loop() under way.
   void close() {
-    without_gil([this] { run_.reset(); });
+    without_gil([this] {
+      std::unique_ptr<Run> closing;
+      {
+        const std::lock_guard lock(mutex_);
+        closing = std::move(run_);
+      }
+    });
   }
 
   WorkerStats stats() const {
@@ -213,7 +222,7 @@ void register_run(py::module_& m) {
       .def("__len__", [](const RowsHandle& rows) { return rows.get()->size(); });
 
   py::class_<Tap, std::shared_ptr<Tap>>(m, "Tap")
-      .def(py::init<>())
+      .def(py::init<int64_t>(), py::arg("max_rows") = 0)
       .def("watch", &Tap::watch, py::arg("sink"))
       .def(
           "take",

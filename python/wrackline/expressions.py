@@ -173,7 +173,7 @@ def _check(label: str, columns: Columns, expressions: Sequence[Any]) -> tuple[li
             missing = next((name for name in _roots(one) if name not in schema), "")
             known = [*columns.names, *(METADATA if missing.startswith("_") else ())]
             said = suggestion(missing, known) if missing else f": {error}"
-            within = "" if one.meta.is_column() else f" (in {one})"
+            within = "" if one.meta.is_column() else f" (in {one.meta.undo_aliases()})"
             raise InvalidJobError(f"{label}: there is no column {missing!r}{said}{within}") from None
         except pl.exceptions.PolarsError as error:
             raise InvalidJobError(f"{label}: {one}: {str(error).splitlines()[0]}") from None

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from wrackline import _core, forks
 from wrackline.results import Result
 
-__all__ = ["Batches", "Copy"]
+__all__ = ["MAX_PIECE", "Batches", "Copy"]
 
+MAX_PIECE = 65_536  # rows from which a piece is handed over at once; it has at most what one more step makes
 _TICK_MS = 50
 _LOOK_SECONDS = 0.25  # whether the program has ended
 _QUEUED = 2  # pieces that wait for the loop; then the run waits

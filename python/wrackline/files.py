@@ -14,7 +14,7 @@ from typing import Any
 from wrackline import _core, faults
 from wrackline.errors import InvalidArgumentError, NotFoundError
 from wrackline.faults import Wanted
-from wrackline.frames import SCANNED, Engine, Kinds, Pick, chosen, engine
+from wrackline.frames import SCANNED, Engine, Kinds, Pick, chosen, engine, imported
 from wrackline.schema import Columns, suggestion, to_columns
 from wrackline.sources import BoundedRows
 
@@ -135,7 +135,7 @@ def read_parquet(path: PathOrPaths, schema: Any = None, columns: Sequence[str] |
             if given is not None:
                 names = [pick.path for pick in chosen(given, list(kinds) if names is None else names)]
             if names is None:
-                return frames.flat(frames.read_parquet(one, None))
+                return frames.read_parquet(one, None)
             top = frames.parquet_names(one)
             needed = [outer for outer in top if any(f"{name}.".startswith(f"{outer}.") for name in names)]
             return frames.select(frames.read_parquet(one, needed), [Pick(name, name) for name in names])
@@ -166,7 +166,7 @@ class _Reading:
         try:
             frame = self.read(path)
             if self.columns is None:
-                return _core.import_arrow(self.frames.flat(frame))
+                return imported(self.frames, frame)
             picks = chosen(self.columns, list(self.frames.kinds(frame.schema)))
             table = _core.import_arrow(self.frames.select(frame, picks, parse=self.parse))
             return table.conform(self.columns.to_core())

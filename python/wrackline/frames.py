@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,7 +15,20 @@ from wrackline.errors import InvalidArgumentError
 from wrackline.results import need
 from wrackline.schema import Columns, suggestion
 
-__all__ = ["PARSED", "SCANNED", "Engine", "Kinds", "Pick", "chosen", "engine", "engine_of", "parsed", "tree_of"]
+__all__ = [
+    "PARSED",
+    "SCANNED",
+    "Engine",
+    "Kinds",
+    "Pick",
+    "as_json",
+    "chosen",
+    "engine",
+    "engine_of",
+    "imported",
+    "parsed",
+    "tree_of",
+]
 
 # Columns by their dotted name: a type of the core; "null" if nothing was seen; or what else the library calls it.
 Kinds = dict[str, str]
@@ -41,7 +55,7 @@ class Engine(Protocol):
         ...
 
     def flat(self, frame: Any) -> Any:
-        """Nested columns as columns of their own, with dots in their names."""
+        """Nested columns as columns of their own, with dots in their names; lists of objects or lists as JSON."""
         ...
 
     def select(self, frame: Any, picks: Iterable[Pick], *, parse: bool = False) -> Any:
@@ -96,6 +110,34 @@ def _pyarrow() -> Engine:
     from wrackline.frames_pyarrow import PyarrowEngine
 
     return PyarrowEngine()
+
+
+def imported(frames: Engine, frame: Any) -> _core.Table:
+    """A frame with nested columns as columns of their own, and lists of objects as JSON."""
+    nested = {name for name, kind in frames.kinds(frame.schema).items() if kind == "json"}
+    table = _core.import_arrow(frames.flat(frame))
+    if not nested:
+        return table
+    return table.conform([(name, "json" if name in nested else kind, null) for name, kind, null in table.schema])
+
+
+def as_json(name: str, values: Iterable[Any]) -> list[str | None]:
+    """Each value as JSON text; times in it are ISO 8601."""
+
+    def text(value: Any) -> str:
+        if hasattr(value, "isoformat"):
+            return str(value.isoformat())
+        raise InvalidArgumentError(f"column {name!r} has a {type(value).__name__} in a list, which JSON has not")
+
+    def no_numbers(value: Any) -> str | None:
+        try:
+            return None if value is None else json.dumps(value, default=text, allow_nan=False)
+        except InvalidArgumentError:
+            raise
+        except ValueError:
+            raise InvalidArgumentError(f"column {name!r} has NaN or infinity in a list, which JSON has not") from None
+
+    return [no_numbers(value) for value in values]
 
 
 def chosen(columns: Columns, known: list[str]) -> list[Pick]:

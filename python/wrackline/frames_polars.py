@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from wrackline.errors import InvalidArgumentError
-from wrackline.frames import PARSED, SCANNED, Kinds, Pick, parsed, tree_of
+from wrackline.frames import PARSED, SCANNED, Kinds, Pick, as_json, parsed, tree_of
 from wrackline.schema import Columns
 
 __all__ = ["PolarsEngine"]
@@ -22,6 +22,7 @@ _TYPES: dict[str, Any] = {
     "bool": pl.Boolean(),
     "bytes": pl.String(),  # parsed afterwards, and so are times
     "timestamp": pl.String(),
+    "json": pl.String(),  # what is nested comes as text then
 }
 
 
@@ -50,13 +51,16 @@ class PolarsEngine:
                 inner = {f"{name}.{one}" for name in nested for one in frame.schema[name].to_schema()}
                 twice = min(inner & set(frame.columns), default="with dots")
                 raise InvalidArgumentError(f"two columns are named {twice!r}: one of them is nested") from None
-        return frame
+        deep = [name for name, dtype in frame.schema.items() if _is_deep(dtype)]
+        return frame.with_columns(_json_column(frame, name) for name in deep) if deep else frame
 
     def select(self, frame: Any, picks: Iterable[Pick], *, parse: bool = False) -> Any:
         picks = list(picks)
         chosen = [pl.coalesce(_reach(frame.schema, one.path)).alias(one.name) for one in picks]
         taken: pl.DataFrame = frame.select(chosen)
         for one in picks:
+            if one.kind == "json" and taken.schema[one.name].is_nested():
+                taken = taken.with_columns(_json_column(taken, one.name))
             if parse and one.kind in PARSED:
                 values = parsed(taken[one.name].to_list(), one.kind)
                 taken = taken.with_columns(_typed(one.name, values, one.kind))
@@ -105,7 +109,20 @@ def _read_csv(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:
         return pl.read_csv(file, **{"infer_schema_length": SCANNED, **options})
 
 
+def _is_deep(dtype: Any) -> bool:
+    """A list of what is no column's value."""
+    return isinstance(dtype, pl.List | pl.Array) and dtype.inner.is_nested()
+
+
+def _json_column(frame: Any, name: str) -> pl.Series:
+    return pl.Series(name, as_json(name, frame[name].to_list()), dtype=pl.String)
+
+
 def _kind(dtype: Any) -> str:
+    if _is_deep(dtype):
+        return "json"
+    if isinstance(dtype, pl.List):
+        return f"list[{_kind(dtype.inner)}]"
     if dtype.is_integer():
         return "int64"
     if dtype.is_float():
@@ -129,6 +146,8 @@ def _read_as(dtype: Any) -> Any:
 def _nested(node: Any) -> Any:
     if isinstance(node, dict):
         return pl.Struct({name: _nested(inner) for name, inner in node.items()})
+    if node.startswith("list["):
+        return pl.List(_TYPES[node[5:-1]])
     return _TYPES[node]
 
 

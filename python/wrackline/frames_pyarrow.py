@@ -13,7 +13,8 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.parquet
 
-from wrackline.frames import PARSED, Kinds, Pick, parsed, tree_of
+from wrackline.errors import InvalidArgumentError
+from wrackline.frames import PARSED, Kinds, Pick, as_json, parsed, tree_of
 from wrackline.schema import Columns
 
 __all__ = ["PyarrowEngine"]
@@ -44,11 +45,14 @@ class PyarrowEngine:
         return found
 
     def flat(self, frame: Any) -> Any:
-        if not any(pa.types.is_struct(kind) for kind in frame.schema.types):
+        if not any(pa.types.is_nested(kind) for kind in frame.schema.types):
             return frame
         table = pa.table(frame)
         while any(pa.types.is_struct(kind) for kind in table.schema.types):
             table = table.flatten()
+        for number, one in enumerate(table.schema):
+            if _is_deep(one.type):
+                table = table.set_column(number, one.name, _json_column(table.column(number), one.name))
         return table
 
     def select(self, frame: Any, picks: Iterable[Pick], *, parse: bool = False) -> Any:
@@ -56,6 +60,8 @@ class PyarrowEngine:
         for one in picks:
             found = _reach(frame, one.path)
             column = found[0] if len(found) == 1 else pc.coalesce(*found)
+            if one.kind == "json" and pa.types.is_nested(column.type):
+                column = _json_column(column, one.name)
             columns[one.name] = _parsed(column, one.kind) if parse and one.kind in PARSED else column
         return pa.table(columns)
 
@@ -114,7 +120,21 @@ class PyarrowEngine:
         return pa.parquet.read_table(path, columns=columns, partitioning=None)
 
 
+def _is_deep(type_: Any) -> bool:
+    """A list of what is no column's value."""
+    lists = pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
+    return bool(lists and pa.types.is_nested(type_.value_type))
+
+
+def _json_column(column: Any, name: str) -> Any:
+    return pa.array(as_json(name, column.to_pylist()), pa.string())
+
+
 def _kind(type_: Any) -> str:
+    if _is_deep(type_):
+        return "json"
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return f"list[{_kind(type_.value_type)}]"
     if pa.types.is_dictionary(type_):
         return _kind(type_.value_type)
     if pa.types.is_integer(type_):
@@ -140,6 +160,10 @@ def _read_as(type_: Any) -> Any:
 def _nested(name: str, node: Any) -> Any:
     if isinstance(node, dict):
         return pa.field(name, pa.struct([_nested(*inner) for inner in node.items()]))
+    if node == "json":
+        raise InvalidArgumentError(f"column {name!r}: pyarrow wants a type for what is nested; with Polars it is JSON")
+    if node.startswith("list["):
+        return pa.field(name, pa.list_(_TYPES[node[5:-1]]))
     return pa.field(name, _TYPES[node], metadata=_IS_TIME if node == "timestamp" else None)
 
 

@@ -13,7 +13,7 @@ from wrackline import _core, forks, views
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
 from wrackline.explain import Explanation, Status, StepText, status_of, why_no_more, why_nothing
-from wrackline.feed import Batches, Copy
+from wrackline.feed import MAX_PIECE, Batches, Copy
 from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
@@ -438,9 +438,7 @@ class Job:
                 status = self._last_status = status_of(run, running=False)
                 self._running = None
                 run.close()
-        result = RunResult(Stats.of(stats), Ledger(ledger), why_no_more(status, stats, ledger, until))
-        self._tell_unwritten(plan, result.ledger)
-        return result
+        return RunResult(Stats.of(stats), Ledger(ledger), why_no_more(status, stats, ledger, until))
 
     def start(self, **options: Any) -> RunningJob:
         """`run` in a background thread: ``with job.start() as running: print(running.stats)``.
@@ -691,10 +689,11 @@ class Job:
         sink = plan.write(refs, topic=topic)
         schema = plan.schema_of(refs[0])
         plan.finish()
+        plan.keep_sink(sink)
         options = self._run_options(until, close, rows, seconds, False, None, None, ())
 
         def start() -> Copy:
-            tap = _core.Tap()
+            tap = _core.Tap(max_rows=MAX_PIECE if call == "batches" else 0)
             tap.watch(sink)
             with contextlib.ExitStack() as stack:
                 log = stack.enter_context(self._log_for_copy())
@@ -712,24 +711,6 @@ class Job:
         else:
             with self._opened_log(read_only=True) as log:
                 yield log
-
-    def _tell_unwritten(self, plan: Any, ledger: Ledger) -> None:
-        written = {ref for _, refs in plan.sinks() for ref in refs}
-        written |= {plan.input_of(node) for node in range(2, plan.node_count())}  # filtered, so looked at
-        for ref in plan.late_streams():
-            step = plan.step_name(ref[0])
-            late = ledger[step].late if step in ledger else 0
-            if late and ref not in written:
-                _logger.warning(
-                    "job '%s', step '%s': %s late rows were counted but not written; "
-                    'job.late.write("topic") keeps them',
-                    self._name,
-                    step,
-                    f"{late:,}",
-                )
-
-    def _repr_html_(self) -> str:
-        return views.of_job(self)
 
     def __repr__(self) -> str:
         if self._source is None:

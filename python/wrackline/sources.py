@@ -7,7 +7,7 @@ from typing import Any
 
 from wrackline import _core
 from wrackline.errors import InvalidArgumentError, WracklineError
-from wrackline.frames import chosen, engine, engine_of
+from wrackline.frames import chosen, engine, engine_of, imported
 from wrackline.results import rows_html
 from wrackline.schema import Columns, Field, to_columns
 
@@ -100,7 +100,7 @@ def _imported(frame: Any) -> _core.Table:
         raise InvalidArgumentError("a LazyFrame has no rows yet: give frame.collect()")
     frames = engine_of(frame)
     if frames is not None:
-        return _core.import_arrow(frames.flat(frame) if hasattr(frame, "schema") else frame)
+        return imported(frames, frame) if hasattr(frame, "schema") else _core.import_arrow(frame)
     try:
         return _core.import_arrow(frame)
     except (WracklineError, ImportError) as error:
@@ -114,12 +114,12 @@ def _imported(frame: Any) -> _core.Table:
         raise InvalidArgumentError(f"the {type(frame).__name__} gave no Arrow data: {said}") from error
     try:
         frames = engine()
-        flat = frames.flat(frames.united([_Stream(frame)]))
+        table = imported(frames, frames.united([_Stream(frame)]))
     except Exception:
         raise refused from None
-    if len(flat) == 0:  # a stream that can be read once alone
+    if len(table) == 0:  # a stream that can be read once alone
         raise refused
-    return _core.import_arrow(flat)
+    return table
 
 
 class _Stream:

@@ -275,3 +275,10 @@ def test_a_generator_that_is_closed_early() -> None:
         assert own_threads() == set()
 
     asyncio.run(closed())
+
+
+def test_a_piece_is_bounded_however_fast_rows_come() -> None:
+    rows = wl.from_arrow(pl.DataFrame({"v": range(1_000_000), "ts": range(1_000_000)}))
+    sizes = [len(piece) for piece in wl.Job("many").read(rows, time="ts").batches()]
+    assert sum(sizes) == 1_000_000
+    assert max(sizes) <= 2 * 65_536

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -211,3 +212,56 @@ def test_mistakes_name_the_column(call: Any, message: str) -> None:
 def test_a_field_within_one_that_is_read_as_a_whole_is_refused() -> None:
     with pytest.raises(wl.InvalidJobError, match=r'field "gps\.lat" lies within field "gps"'):
         on_log([], {"gps": dict, "gps.lat": float, "ts": datetime}, "within")
+
+
+FRAME = pl.DataFrame(MESSAGES).with_columns(pl.col("ts").cast(pl.Datetime("ms")))
+
+
+def as_file(tmp_path: Path, kind: str) -> Any:
+    path = tmp_path / f"messages.{kind}"
+    if kind == "parquet":
+        FRAME.write_parquet(path)
+        return wl.read_parquet(path, Message)
+    path.write_text("".join(json.dumps(one) + "\n" for one in MESSAGES))
+    return wl.read_ndjson(path, Message)
+
+
+@pytest.mark.parametrize("source", ["polars", "pyarrow", "capsule", "parquet", "ndjson"])
+def test_the_same_from_frames_and_files(source: str, tmp_path: Path) -> None:
+    class Capsule:
+        def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+            return FRAME.__arrow_c_stream__(requested_schema)
+
+    frames: dict[str, Any] = {"polars": FRAME, "pyarrow": FRAME.to_arrow(), "capsule": Capsule()}
+    rows = wl.from_arrow(frames[source], Message) if source in frames else as_file(tmp_path, source)
+    read = wl.Job("nested").read(rows, time="ts")
+    assert read.explode("readings").collect().rows(times="ms") == EXPLODED
+
+
+@pytest.mark.parametrize("source", ["polars", "pyarrow", "parquet", "ndjson"])
+def test_lists_of_objects_are_inferred_as_json(source: str, tmp_path: Path) -> None:
+    frame = FRAME.drop("ts").with_columns(ts=pl.int_range(pl.len()), v=pl.Series([[1, 2], [], None, [3]]))
+    if source == "parquet":
+        frame.write_parquet(tmp_path / "a.parquet")
+        rows = wl.read_parquet(tmp_path / "a.parquet")
+    elif source == "ndjson":
+        frame.write_ndjson(tmp_path / "a.ndjson")
+        rows = wl.read_ndjson(tmp_path / "a.ndjson")
+    else:
+        rows = wl.from_arrow(frame if source == "polars" else frame.to_arrow())
+    columns = rows.schema
+    assert [(one.name, one.type) for one in columns.fields if one.name in ("readings", "v")] == [
+        ("readings", "json"),
+        ("v", "list[int64]"),
+    ]
+    read = wl.Job("nested").read(rows, time="ts")
+    made = read.explode("readings", returns=Reading).select("readings.sensor").collect().to_polars()
+    assert made["readings.sensor"].to_list() == [row["readings.sensor"] for row in EXPLODED]
+    assert read.explode("v").collect().to_polars()["v"].to_list() == [1, 2, 3]
+
+
+def test_a_value_that_json_has_not_is_refused() -> None:
+    with pytest.raises(wl.InvalidArgumentError, match="column 'x' has NaN or infinity in a list"):
+        wl.from_arrow(pl.DataFrame({"x": [[{"v": float("nan")}]]}))
+    with pytest.raises(wl.InvalidArgumentError, match="column 'x' has a bytes in a list"):
+        wl.from_arrow(pl.DataFrame({"x": [[{"v": b"raw"}]]}))

@@ -238,7 +238,7 @@ def test_a_batch_that_fails_is_halved_until_its_rows_are_known() -> None:
 
 
 def test_a_batch_of_another_shape_ends_the_run() -> None:
-    with pytest.raises(wl.JobFailedError, match="10 rows for 50: as many as it was given are needed"):
+    with pytest.raises(wl.JobFailedError, match="10 rows for 50 rows: as many as it was given are needed"):
         stream().map_batches(lambda frame: frame.head(10)).collect()
     with pytest.raises(wl.JobFailedError, match='column "id" is string, but the schema says int64'):
         stream().map_batches(
@@ -329,3 +329,20 @@ def test_kills_between_commits_do_not_change_what_functions_give(tmp_path: Any) 
     )
     assert sorted(got) == sorted(wanted.select("k", "twice").rows())
     log.close()
+
+
+def test_collect_calls_nothing_but_what_its_rows_come_through() -> None:
+    called: list[int] = []
+    rows = wl.from_records([{"v": i, "ts": i} for i in range(50)])
+    read = wl.Job("copy").read(rows, time="ts")
+
+    def called_with(v: int) -> int:
+        called.append(v)
+        return v
+
+    mapped = read.map(called_with, returns={"x": int})
+    even = read.filter(pl.col("v") % 2 == 0)
+    assert len(even.collect()) == 25
+    assert called == []
+    assert len(mapped.collect()) == 50
+    assert sorted(called) == list(range(50))

@@ -325,21 +325,23 @@ void Worker::say_late(int64_t now_us) {
     late_warnings_said_ = warnings;
     late_said_us_ = now_us;
   }
-  if (!ending_) return;
+  if (!ending_ || env_.tap != nullptr) return;  // a copy writes one stream alone
   for (const StreamRef stream : plan_->late_streams()) {
     const bool written = std::any_of(plan_->sinks().begin(), plan_->sinks().end(), [&](const SinkSpec& sink) {
       return std::find(sink.streams.begin(), sink.streams.end(), stream) != sink.streams.end();
     });
-    if (written) continue;
+    const bool worked_on = std::any_of(plan_->nodes().begin(), plan_->nodes().end(),
+                                       [&](const Plan::Node& node) { return node.input == stream; });
+    if (written || worked_on) continue;
     int64_t late = 0;
     for (const auto& slot : tasks_) {
       for (const LedgerEntry& entry : slot->task->ledger())
         late += entry.step == plan_->node(stream.node).name ? entry.counts.late : 0;
     }
     if (late > 0) {
-      log_line(LogLevel::kWarning, "job " + plan_->job() + ": " + std::to_string(late) + " late rows of step '" +
-                                       plan_->node(stream.node).name +
-                                       "' were counted, but nobody writes them: job.late.write(\"topic\")");
+      log_line(LogLevel::kWarning, "job '" + plan_->job() + "', step '" + plan_->node(stream.node).name + "': " +
+                                       std::to_string(late) + (late == 1 ? " late row was" : " late rows were") +
+                                       " counted but not written; job.late.write(\"topic\") keeps them");
     }
   }
 }

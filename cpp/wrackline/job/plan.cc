@@ -283,6 +283,16 @@ Status Plan::finish() {
   return {};
 }
 
+void Plan::keep_sink(int sink) {
+  std::vector<bool> needed(nodes_.size(), false);
+  for (const StreamRef stream : sinks_[static_cast<size_t>(sink)].streams) {
+    if (stream.node == kDeadLetters) return;  // of every step
+    for (int node = stream.node; node > kDeadLetters; node = nodes_[static_cast<size_t>(node)].input.node)
+      needed[static_cast<size_t>(node)] = true;
+  }
+  needed_ = std::move(needed);
+}
+
 std::optional<std::vector<std::string>> Plan::result_key(StreamRef stream) const {
   const SchemaPtr schema = schema_of(stream);
   while (stream.node > kDeadLetters) {

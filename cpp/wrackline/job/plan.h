@@ -86,6 +86,11 @@ class Plan {
   // Defaults that need the whole plan (dedup's lateness, the topic of dead letters). Idempotent.
   Status finish();
 
+  // Of a throw-away copy: only what this sink's rows come through is worked on. After finish(), which looks at all
+  // steps.
+  void keep_sink(int sink);
+  bool is_needed(int node) const { return needed_.empty() || needed_[static_cast<size_t>(node)]; }
+
   struct Node {
     std::string name;
     StreamRef input;
@@ -142,6 +147,7 @@ class Plan {
   std::vector<Node> nodes_;
   std::vector<SinkSpec> sinks_;
   bool reads_metadata_ = false;
+  std::vector<bool> needed_;  // per node; empty: all
 };
 
 }  // namespace wrackline

@@ -171,6 +171,7 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, const J
   WL_RETURN_IF_ERROR(check_options(*plan, options, env));
   auto run = std::unique_ptr<Run>(new Run);
   run->clock_ = env.clock;
+  run->tap_ = env.tap;
   const auto shared = std::make_shared<SharedRun>();
   const std::string job = plan->job();
   const bool memory = env.log != nullptr && env.log->uri().starts_with("memory:");
@@ -252,7 +253,7 @@ Status Run::loop_first(const std::function<bool(const WorkerStats&)>& tick, Mill
   constexpr int kStepsBetweenLooks = 16;  // the clock is looked at that seldom
   int64_t next_tick = clock_->steady_us() + tick_ms * 1000;
   const auto look = [&] {
-    if (!tick || clock_->steady_us() < next_tick) return;
+    if (!tick || (clock_->steady_us() < next_tick && (tap_ == nullptr || !tap_->full()))) return;
     if (!tick(stats())) request_stop();
     next_tick = clock_->steady_us() + tick_ms * 1000;
   };
@@ -263,7 +264,7 @@ Status Run::loop_first(const std::function<bool(const WorkerStats&)>& tick, Mill
       break;
     }
     if (*progress == Progress::kIdle) worker().wait(worker().may_wait());
-    if (*progress == Progress::kIdle || steps % kStepsBetweenLooks == 0) look();
+    if (*progress == Progress::kIdle || steps % kStepsBetweenLooks == 0 || (tap_ != nullptr && tap_->full())) look();
   }
   for (size_t i = 1; i < seats_.size(); ++i) {
     while (true) {

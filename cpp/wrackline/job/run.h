@@ -31,8 +31,9 @@ class Run {
   ~Run();
 
   // Steps the workers until all are done: the first one in this thread, the others each in one of their own. The first
-  // that fails ends the others in order. Calls `tick` about every `tick_ms` with what they did together; it returns
-  // false to stop in order (commit and checkpoint). If it throws, the run ends where it stands. From one thread.
+  // that fails ends the others in order. Calls `tick` about every `tick_ms`, or when the tap is full, with what they
+  // did together; it returns false to stop in order (commit and checkpoint). If it throws, the run ends where it
+  // stands. From one thread.
   Status loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms);
 
   void request_stop();  // from any thread
@@ -56,6 +57,7 @@ class Run {
 
   std::unique_ptr<Slot> slot_;
   std::shared_ptr<const Clock> clock_;
+  const RowTap* tap_ = nullptr;
   std::vector<std::unique_ptr<Seat>> seats_;
   std::mutex mutex_;
   Status first_failure_;           // guarded by mutex_

@@ -61,6 +61,7 @@ Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink
   below_.assign(nodes, std::vector<std::vector<int>>(kPorts));
   sinks_of_ = below_;
   for (size_t i = 2; i < nodes; ++i) {
+    if (!plan_->is_needed(static_cast<int>(i))) continue;
     const StreamRef from = plan_->nodes()[i].input;
     below_[static_cast<size_t>(from.node)][index_of(from.port)].push_back(static_cast<int>(i));
   }

@@ -43,6 +43,8 @@ class RowTap {
  public:
   virtual ~RowTap() = default;
   virtual void rows(int sink, const Batch& batch) = 0;
+  // It wants to be emptied before more rows come.
+  virtual bool full() const { return false; }
 };
 
 // What the workers of one run know together: partitions move between them. Guarded by its mutex.

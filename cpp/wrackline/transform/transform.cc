@@ -110,8 +110,9 @@ class TransformStep final : public Step {
   Status check_shape(const Transformed& made, int64_t rows) const {
     const int64_t length = made.from ? static_cast<int64_t>(made.from->size()) : rows;
     if (made.length != length) {
-      return Status::fatal("it returned " + std::to_string(made.length) + " rows for " + std::to_string(rows) +
-                           ": as many as it was given are needed");
+      const auto counted = [](int64_t count) { return std::to_string(count) + (count == 1 ? " row" : " rows"); };
+      return Status::fatal("it returned " + counted(made.length) + " for " + counted(rows) +
+                           ": as many as it was given are needed; .filter() leaves some out, .flat_map() makes more");
     }
     WL_CHECK(made.columns.size() == makes_);
     return {};

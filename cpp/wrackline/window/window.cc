@@ -11,24 +11,23 @@ namespace wrackline {
 namespace {
 
 Status check_times(const WindowSpec& spec) {
-  if (spec.size <= 0) return Status::invalid("window: size must be positive");
-  if (spec.slide <= 0) return Status::invalid("window: slide must be positive");
-  if (spec.size > kMaxDuration) return Status::invalid("window: size is longer than 10^15 ms");
+  if (spec.size <= 0) return Status::invalid("size must be positive");
+  if (spec.slide <= 0) return Status::invalid("slide must be positive");
+  if (spec.size > kMaxDuration) return Status::invalid("size is longer than 10^15 ms");
   if (spec.slide > spec.size)
-    return Status::invalid("window: slide is longer than size: records between windows would be lost");
+    return Status::invalid("slide is longer than size: records between windows would be lost");
   // Not abs(): the smallest integer has none.
   if (spec.offset >= spec.slide || spec.offset <= -spec.slide) {
-    return Status::invalid("window: offset must be shorter than " +
-                           std::string(spec.slide == spec.size ? "size" : "slide"));
+    return Status::invalid("offset must be shorter than " + std::string(spec.slide == spec.size ? "size" : "slide"));
   }
   if (spec.size / std::gcd(spec.size, spec.slide) > kMaxSlicesPerWindow) {
-    return Status::invalid("window: size and slide have a common divisor of only " +
+    return Status::invalid("size and slide have a common divisor of only " +
                            std::to_string(std::gcd(spec.size, spec.slide)) + " ms, more than 100,000 slices a window");
   }
-  if (spec.allowed_lateness < 0) return Status::invalid("window: allowed_lateness is negative");
+  if (spec.allowed_lateness < 0) return Status::invalid("allowed_lateness is negative");
   if (spec.allowed_lateness == kPlusInfinity)
-    return Status::invalid("window: allowed_lateness is infinite: no window would be freed");
-  if (spec.allowed_lateness > kMaxDuration) return Status::invalid("window: allowed_lateness is longer than 10^15 ms");
+    return Status::invalid("allowed_lateness is infinite: no window would be freed");
+  if (spec.allowed_lateness > kMaxDuration) return Status::invalid("allowed_lateness is longer than 10^15 ms");
   return {};
 }
 
@@ -52,7 +51,7 @@ Result<Shape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
   for (size_t i = 0; i < fields.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (fields[i].name == fields[j].name) {
-        return Status::invalid("window: two output columns are named '" + fields[i].name +
+        return Status::invalid("two output columns are named '" + fields[i].name +
                                "' (key columns, window_start, window_end, revision, pane, aggregates)");
       }
     }

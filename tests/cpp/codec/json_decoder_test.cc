@@ -489,6 +489,52 @@ TEST(JsonDecoderTime, NumbersOfOtherTimestampFieldsAreInTheirUnit) {
   EXPECT_EQ(decoded.bad[1].reason, reason::kSchema);
 }
 
+const Field kNumbers{.name = "n", .type = Type::kList, .nullable = true, .item = Type::kInt64};
+const Field kAny{.name = "any", .type = Type::kString, .nullable = true, .json = true};
+
+TEST(JsonDecoderList, ItemsOfBadRecordsLeaveNothing) {
+  const Decoded decoded =
+      decode({kId, kNumbers}, {R"({"id":1,"n":[1,null,3]})", R"({"id":2,"n":[4,5,"6"]})", R"({"n":[7],"id":"x"})",
+                               R"({"id":3})", R"({"id":4,"n":[ ]})", R"({"id":5,"n":[8]})", R"({"id":6,"n":[9]x})"});
+  ASSERT_EQ(decoded.batch.length, 4);
+  ASSERT_EQ(decoded.bad.size(), 3U);
+  EXPECT_EQ(decoded.bad[0].reason, reason::kSchema);
+  EXPECT_NE(decoded.bad[0].message.find("item 2: expected int64, found \"6\""), std::string::npos);
+  EXPECT_EQ(decoded.bad[2].reason, reason::kDecode);
+  const Column& lists = decoded.batch.column(1);
+  EXPECT_TRUE(lists.is_null(1));
+  const std::vector<int32_t> offsets(lists.offsets(), lists.offsets() + 5);
+  EXPECT_EQ(offsets, (std::vector<int32_t>{0, 3, 3, 3, 4}));
+  EXPECT_EQ(lists.items().length(), 4);
+  EXPECT_TRUE(lists.items().is_null(1));
+  EXPECT_EQ(lists.items().int64s()[3], 8);
+}
+
+TEST(JsonDecoderList, IsCheckedAlsoWhereItIsNotStored) {
+  const Decoded decoded =
+      decode({kId, kNumbers}, {R"({"id":1,"n":[1,2]})", R"({"id":2,"n":[true]})"}, {.used = {true, false}});
+  EXPECT_EQ(decoded.batch.length, 1);
+  EXPECT_EQ(decoded.bad.size(), 1U);
+}
+
+TEST(JsonDecoderJson, KeepsAnyValueAsItStandsThere) {
+  const std::vector<std::string> values = {
+      R"({"a": [1, {"b":"}\"]"}]})", R"([ ])", R"("text \u00e9")", "-1.50e3", "true", R"({})"};
+  std::vector<std::string> documents;
+  for (const std::string& value : values) {
+    documents.push_back("{\"any\": " + value + " ,\"id\":1}");
+    documents.push_back("{\"id\":2,\"any\":" + value + "}");
+  }
+  documents.emplace_back(R"({"id":3,"any":null})");
+  documents.emplace_back(R"({"id":4,"any":[1,]})");
+  const Decoded decoded = decode({kId, kAny}, documents);
+  ASSERT_EQ(decoded.bad.size(), 1U);
+  ASSERT_EQ(decoded.batch.length, static_cast<int64_t>(2 * values.size() + 1));
+  const Column& texts = decoded.batch.column(1);
+  for (size_t i = 0; i < 2 * values.size(); ++i) EXPECT_EQ(texts.string_at(static_cast<int64_t>(i)), values[i / 2]);
+  EXPECT_TRUE(texts.is_null(static_cast<int64_t>(2 * values.size())));
+}
+
 TEST(JsonDecoderMake, RefusesWhatCannotBe) {
   EXPECT_FALSE(JsonDecoder::make(Schema({kId, kId})).ok());
   EXPECT_FALSE(JsonDecoder::make(Schema({{.name = "l", .type = Type::kList, .item = Type::kList}})).ok());

@@ -152,7 +152,7 @@ TEST(TransformTest, AWrongNumberOfRowsEndsTheRun) {
   const auto step = make_transform_step("t", spec, numbers()).value();
   const Status status = result_of(*step, some(5, 0));
   EXPECT_EQ(Code::kFatal, status.code());
-  EXPECT_NE(std::string::npos, status.message().find("1 rows for 5")) << status.message();
+  EXPECT_NE(std::string::npos, status.message().find("1 row for 5 rows")) << status.message();
 }
 
 TEST(TransformTest, ColumnsAreReplacedInPlaceOrAddedBehind) {

@@ -712,6 +712,9 @@ class Job:
             with self._opened_log(read_only=True) as log:
                 yield log
 
+    def _repr_html_(self) -> str:
+        return views.of_job(self)
+
     def __repr__(self) -> str:
         if self._source is None:
             return f'Job("{self._name}", log={self._log!r}): reads nothing yet'

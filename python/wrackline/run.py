@@ -16,6 +16,7 @@ from types import FrameType, TracebackType
 from typing import Any, TextIO
 
 from wrackline import forks, html
+from wrackline.deliveries import Deliveries
 from wrackline.durations import format_watermark
 from wrackline.errors import UnavailableError
 from wrackline.ledger import Ledger
@@ -221,17 +222,31 @@ def ending_in_order(run: Any, job: str) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def run_to_end(run: Any, job: str, progress: bool | Callable[[Stats], None] | None, seconds: float | None) -> None:
+def run_to_end(
+    run: Any,
+    job: str,
+    progress: bool | Callable[[Stats], None] | None,
+    seconds: float | None,
+    deliveries: Deliveries | None = None,
+) -> None:
     """Loops a core run in this thread."""
     line = ProgressLine(job) if progress is True else None
     call = line if line is not None else progress if callable(progress) else None
+
+    def tick(values: dict[str, Any]) -> None:
+        if deliveries:
+            deliveries.tick(values)
+        if call is not None:
+            call(Stats.of(values))
+
     with ending_in_order(run, job):
-        if call is None:
-            run.loop(seconds=seconds or 0.0)
-            return
-        chosen = call
         try:
-            run.loop(progress=lambda values: chosen(Stats.of(values)), every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+            if deliveries:
+                deliveries.before()
+            ticks = tick if deliveries or call is not None else None
+            run.loop(progress=ticks, every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+            if deliveries:
+                deliveries.after()
         finally:
             if line is not None:
                 line.end(Stats.of(run.stats()))
@@ -262,8 +277,10 @@ class RunningJob:
         progress: bool | Callable[[Stats], None] | None,
         seconds: float | None,
         ended: Callable[[], None],
+        deliveries: Deliveries,
     ) -> None:
         self._run = run
+        self._deliveries = deliveries
         self._job = job
         self._ended = ended
         self._error: BaseException | None = None
@@ -280,11 +297,14 @@ class RunningJob:
         def tick(values: dict[str, Any]) -> None:
             if not threading.main_thread().is_alive():
                 self._run.request_stop()  # the program ends: so does the run, in order
+            self._deliveries.tick(values)
             if call is not None:
                 call(Stats.of(values))
 
         try:
+            self._deliveries.before()
             self._run.loop(progress=tick, every_ms=_PROGRESS_MS, seconds=self._seconds or 0.0)
+            self._deliveries.after()
         except BaseException as error:  # handed to whoever waits
             self._error = error
         finally:

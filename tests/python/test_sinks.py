@@ -110,9 +110,8 @@ def test_parquet_has_the_rows_of_collect_in_every_type() -> None:
     assert found["at"][0] == datetime(2024, 2, 29, 12, 34, 56, 789_000, tzinfo=UTC)
     assert found["raw"].to_list() == [b"\x00\xff\n", None, b"", None]
     assert json.loads(found["any"][0]) == EVERYTHING[0]["any"]
-    assert duckdb.sql("select whole, text from 'out/*.parquet' order by ts").fetchall() == [
-        (row.get("whole"), row.get("text")) for row in EVERYTHING
-    ]
+    found_by_duckdb: Any = duckdb.sql("select whole, text from 'out/*.parquet' order by ts")
+    assert found_by_duckdb.fetchall() == [(row.get("whole"), row.get("text")) for row in EVERYTHING]
 
 
 def test_parquet_by_pyarrow_has_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +285,7 @@ def test_parts_come_while_the_job_runs(log: wl.Log) -> None:
 def test_nothing_is_written_before_it_is_due(log: wl.Log) -> None:
     ticks = threading.Semaphore(0)
     job = files_job(log, every="1d")
-    with job.start(progress=lambda stats: ticks.release() if stats.rows_out == 100 else None):
+    with job.start(progress=lambda _: ticks.release() if len(log.read("fleet.read.parquet")) == 100 else None):
         append(log, 0, 100)
         assert all(ticks.acquire(timeout=60) for _ in range(3))
         assert parts("out") == []
@@ -404,7 +403,7 @@ def test_parts_of_unknown_origin_are_left_alone(log: wl.Log) -> None:
     state.unlink()
     with pytest.raises(wl.InvalidJobError, match=r"no _wrackline\.json that says whose"):
         files_job(log).run(until="now", fresh=True)
-    state.write_text(said.replace('": 1', '": 0'))
+    state.write_text(json.dumps({**json.loads(said), "next": {}}))
     with pytest.raises(wl.InvalidJobError, match="does not know of"):
         files_job(log).run(until="now")
     state.write_text("{")
@@ -444,7 +443,7 @@ def test_a_file_is_no_directory(log: wl.Log) -> None:
 def test_a_directory_that_goes_ends_the_run_and_loses_nothing(log: wl.Log) -> None:
     append(log, 0, 10)
     job, read = job_on(log)
-    read.write(lambda rows: shutil.rmtree("out"), name="remove")
+    read.write(lambda rows: shutil.rmtree("out", ignore_errors=True), name="remove")
     read.write_parquet("out")
     with pytest.raises(wl.UnavailableError, match="nothing is lost: run again") as error:
         job.run(until="now")
@@ -556,7 +555,8 @@ def test_functions_of_several_forms() -> None:
     for number, function in enumerate(functions):
         read.write(function, name=f"f{number}")
     job.run()
-    assert calls[:3] == ["object", "append", "forms.f2.function-0-0-1"]
+    assert calls[:2] == ["object", "append"]
+    assert calls[2].startswith("forms.f2.function-0-0-")
     assert isinstance(calls[3], wl.Result)
     assert calls[4:] == [1]
 

@@ -26,9 +26,10 @@ constexpr size_t kShownBytes = 60;  // of a value in a message
 
 // What JsonEncoder writes for doubles that JSON has no numbers for.
 bool read_no_number(const uint8_t* value, double* number) {
-  constexpr std::pair<std::string_view, double> kNames[] = {{"\"NaN\"", std::numeric_limits<double>::quiet_NaN()},
-                                                            {"\"Infinity\"", std::numeric_limits<double>::infinity()},
-                                                            {"\"-Infinity\"", -std::numeric_limits<double>::infinity()}};
+  constexpr std::pair<std::string_view, double> kNames[] = {
+      {"\"NaN\"", std::numeric_limits<double>::quiet_NaN()},
+      {"\"Infinity\"", std::numeric_limits<double>::infinity()},
+      {"\"-Infinity\"", -std::numeric_limits<double>::infinity()}};
   for (const auto& [name, meant] : kNames) {
     if (std::memcmp(value, name.data(), name.size()) != 0) continue;
     *number = meant;

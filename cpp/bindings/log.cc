@@ -11,12 +11,6 @@ namespace {
 
 constexpr int64_t kAppendRows = 16'384;  // of a frame, in one append
 
-// Raw records of one partition, as they were read.
-struct RecordsView {
-  std::shared_ptr<const Records> records;
-  int64_t next_offset = 0;
-};
-
 py::object bytes_or_none(bool there, std::string_view bytes) {
   if (!there) return py::none();
   return py::bytes(bytes.data(), bytes.size());
@@ -179,7 +173,16 @@ void register_log(py::module_& m) {
             const Bytes& bytes = view.records->value_bytes();
             return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
           },
-          "All values, each followed by a newline.");
+          "All values, each followed by a newline.")
+      .def(
+          "head",
+          [](const RecordsView& view, int64_t count) {
+            if (count >= view.records->size()) return view;
+            auto first = std::make_shared<Records>(*view.records);
+            first->truncate(std::max<int64_t>(count, 0));
+            return RecordsView{std::move(first), view.records->offset(std::max<int64_t>(count, 0))};
+          },
+          py::arg("count"), "The first `count` records.");
 
   py::class_<LogHandle>(m, "Log")
       .def(py::init([](const std::string& uri, const LogSettings& settings, bool read_only) {

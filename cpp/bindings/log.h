@@ -1,4 +1,4 @@
-// The handle that Python has of a log.
+// The handles that Python has of a log and of what was read from it.
 #pragma once
 
 #include <memory>
@@ -7,9 +7,16 @@
 #include "errors.h"
 
 #include "wrackline/core/clock.h"
+#include "wrackline/core/records.h"
 #include "wrackline/log/log.h"
 
 namespace wrackline::bindings {
+
+// Raw records of one partition, as they were read.
+struct RecordsView {
+  std::shared_ptr<const Records> records;
+  int64_t next_offset = 0;
+};
 
 // Closing drops our share; the log itself closes with its last user (a run may still hold it).
 class LogHandle {

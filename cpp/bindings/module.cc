@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_table(m);
   bindings::register_records(m);
   bindings::register_log(m);
+  bindings::register_decode(m);
   bindings::register_plan(m);
   bindings::register_run(m);
   bindings::register_driver(m);

@@ -132,13 +132,14 @@ Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<s
 }
 
 int write(PlanHandle& plan, const std::vector<Ref>& streams, const std::string& topic, bool iso_times,
-          bool nan_as_string, bool dead_letters) {
+          bool nan_as_string, bool dead_letters, bool internal) {
   SinkSpec spec;
   for (const Ref& stream : streams) spec.streams.push_back(to_ref(stream));
   spec.topic = topic;
   spec.times = iso_times ? JsonTimes::kIso : JsonTimes::kMillis;
   spec.nan = nan_as_string ? JsonNan::kString : JsonNan::kNull;
   spec.dead_letters = dead_letters;
+  spec.internal = internal;
   check(plan.get().write(std::move(spec)), Of::kJob);
   return static_cast<int>(plan.get().sinks().size()) - 1;
 }
@@ -171,7 +172,7 @@ void register_plan(py::module_& m) {
            py::arg("late_windows_rows") = false, py::arg("null_key_group") = false, py::arg("aggregates"),
            py::arg("hidden") = 0, py::arg("name") = "")
       .def("write", &write, py::arg("streams"), py::kw_only(), py::arg("topic"), py::arg("iso_times") = false,
-           py::arg("nan_as_string") = false, py::arg("dead_letters") = false)
+           py::arg("nan_as_string") = false, py::arg("dead_letters") = false, py::arg("internal") = false)
       .def("finish", [](PlanHandle& plan) { check(plan.get().finish(), Of::kJob); })
       .def(
           "keep_sink", [](PlanHandle& plan, int sink) { plan.get().keep_sink(sink); }, py::arg("sink"))

@@ -76,16 +76,20 @@ class Engine(Protocol):
     def parquet_schema(self, path: Path) -> Any: ...
     def parquet_names(self, path: Path) -> list[str]: ...
     def read_parquet(self, path: Path, columns: list[str] | None) -> Any: ...
+    def write_parquet(self, frame: Any, path: Path) -> None: ...
 
 
-def engine() -> Engine:
-    """Polars if it is there, else pyarrow; else an ImportError that says how to get it."""
+_READING = "reading frames and files"
+
+
+def engine(call: str = _READING) -> Engine:
+    """Polars if it is there, else pyarrow; else an ImportError that says how to get it. `call`: what needs it."""
     try:
-        return _polars()
+        return _polars(call)
     except ImportError as error:
         missing = error
     try:
-        return _pyarrow()
+        return _pyarrow(call)
     except ImportError:
         raise missing from None
 
@@ -98,15 +102,15 @@ def engine_of(frame: Any) -> Engine | None:
     return _pyarrow() if library == "pyarrow" else None
 
 
-def _polars() -> Engine:
-    need("polars", "polars", "reading frames and files")
+def _polars(call: str = _READING) -> Engine:
+    need("polars", "polars", call)
     from wrackline.frames_polars import PolarsEngine
 
     return PolarsEngine()
 
 
-def _pyarrow() -> Engine:
-    need("pyarrow", "pyarrow", "reading frames and files")
+def _pyarrow(call: str = _READING) -> Engine:
+    need("pyarrow", "pyarrow", call)
     from wrackline.frames_pyarrow import PyarrowEngine
 
     return PyarrowEngine()

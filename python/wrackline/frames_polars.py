@@ -103,6 +103,10 @@ class PolarsEngine:
         with path.open("rb") as file:
             return pl.read_parquet(file, columns=columns)
 
+    def write_parquet(self, frame: Any, path: Path) -> None:
+        with path.open("wb") as file:
+            frame.write_parquet(file)
+
 
 def _read_csv(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:
     with path.open("rb") as file:

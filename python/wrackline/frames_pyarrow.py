@@ -119,6 +119,9 @@ class PyarrowEngine:
     def read_parquet(self, path: Path, columns: list[str] | None) -> Any:
         return pa.parquet.read_table(path, columns=columns, partitioning=None)
 
+    def write_parquet(self, frame: Any, path: Path) -> None:
+        pa.parquet.write_table(frame, path)
+
 
 def _is_deep(type_: Any) -> bool:
     """A list of what is no column's value."""

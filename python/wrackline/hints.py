@@ -45,6 +45,12 @@ _OF_A_STREAM = {
     "start": "a job runs: job.start()",
     "to": "it is .write(...)",
     "sink": "it is .write(...)",
+    "sink_parquet": 'it is .write_parquet("directory")',
+    "to_parquet": 'it is .write_parquet("directory")',
+    "sink_ndjson": 'it is .write_ndjson("directory")',
+    "foreach": "it is .write(lambda rows: ...)",
+    "foreach_batch": "it is .write(lambda rows: ...)",
+    "sink_batches": "it is .write(lambda rows: ...)",
 }
 _OF_A_STREAM |= dict.fromkeys(("sum", "mean", "min", "max", "count", "len", "std"), f"an aggregate is {_WINDOW}")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from wrackline import _core, forks, views
+from wrackline.deliveries import Deliveries
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
 from wrackline.explain import Explanation, Status, StepText, status_of, why_no_more, why_nothing
@@ -21,6 +22,7 @@ from wrackline.log import Log, address_of
 from wrackline.results import Result
 from wrackline.run import Place, Progress, RunningJob, RunResult, run_to_end, running_at, seated
 from wrackline.schema import Columns, Field, suggestion, to_columns
+from wrackline.sinks import FileSink, Sink
 from wrackline.sources import BoundedRows
 from wrackline.stats import Stats
 from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
@@ -98,8 +100,9 @@ class Job:
         self._watermark_text = ""
         self._schema_paths: list[str] = []
         self._items: dict[str, Columns] = {}  # of columns that are lists of objects
-        self._late_sinks: list[tuple[LateOfJob, str, bool, bool]] = []
+        self._late_sinks: list[tuple[LateOfJob, str, bool, bool, bool]] = []
         self._dead_sinks: list[tuple[Ref, str]] = []
+        self._deliveries: dict[str, Sink] = {}  # by the internal topic that their rows go to first
         self._running: _core.Run | None = None
         self._last_run: _core.Run | None = None  # for what is shown of the job
         self._holds: dict[str, Callable[[int], str]] = {}  # of steps that remember: in words, given an entry's bytes
@@ -354,7 +357,33 @@ class Job:
             self._note(at, text, ref)
         return at
 
-    def _add_sink(self, stream: SideStream, topic: str, iso_times: bool, nan_as_string: bool) -> None:
+    def _deliver(self, stream: SideStream, sink: Sink, *, iso_times: bool = False, nan_as_string: bool = True) -> None:
+        """Adds a sink that is no topic."""
+        call = str(sink).partition("(")[0]
+        if sink.topic in self._deliveries:
+            raise InvalidJobError(
+                f"{call}: this job has {self._deliveries[sink.topic]} of {stream._label} already: give one of them a "
+                f'name: {call}(..., name="...")'
+            )
+        for other in self._deliveries.values():
+            if isinstance(sink, FileSink) and isinstance(other, FileSink) and sink.directory == other.directory:
+                raise InvalidJobError(f"{call}: this job writes to {sink.given!r} already: take another directory")
+        self._add_sink(stream, sink.topic, iso_times, nan_as_string, internal=True)
+        self._deliveries[sink.topic] = sink
+
+    def _delivering(self, plan: Any, log: Any, fresh: bool) -> Deliveries:
+        return Deliveries(
+            list(self._deliveries.values()),
+            plan,
+            log,
+            fresh=fresh,
+            state_dir=self._options["state_dir"],
+            transaction_timeout=self._options["transaction_timeout"],
+        )
+
+    def _add_sink(
+        self, stream: SideStream, topic: Any, iso_times: bool, nan_as_string: bool, internal: bool = False
+    ) -> None:
         if not isinstance(topic, str):
             raise InvalidJobError(f"write: a topic is a str, not {shown_type(topic)}")
         if self._source is None:
@@ -362,14 +391,19 @@ class Job:
         if isinstance(stream, LateOfJob):
             # Resolved when the job is complete; what is wrong with the topic is said now.
             self._complete_plan().write([], topic=topic)
-            self._late_sinks.append((stream, topic, iso_times, nan_as_string))
+            self._late_sinks.append((stream, topic, iso_times, nan_as_string, internal))
             return
-        for _, taken, _, _ in self._late_sinks:
-            if taken == topic:
+        for late in self._late_sinks:
+            if late[1] == topic:
                 raise InvalidJobError(f"write: this job already writes to {topic!r}")
         dead = isinstance(stream, DeadLetters)
         self._plan.write(
-            list(stream._refs), topic=topic, iso_times=iso_times, nan_as_string=nan_as_string, dead_letters=dead
+            list(stream._refs),
+            topic=topic,
+            iso_times=iso_times,
+            nan_as_string=nan_as_string,
+            dead_letters=dead and not internal,
+            internal=internal,
         )
         if dead:
             self._dead_sinks.append((stream._refs[0], topic))
@@ -377,9 +411,9 @@ class Job:
     def _complete_plan(self, stream: SideStream | None = None) -> Any:
         """A copy with what is resolved late. `stream`: also a sink for it, the last one."""
         plan = self._plan.copy()
-        for late, topic, iso_times, nan_as_string in self._late_sinks:
+        for late, topic, iso_times, nan_as_string, internal in self._late_sinks:
             refs = self._late_refs(plan, late)
-            plan.write(refs, topic=topic, iso_times=iso_times, nan_as_string=nan_as_string)
+            plan.write(refs, topic=topic, iso_times=iso_times, nan_as_string=nan_as_string, internal=internal)
         # Dead letters that are written filtered leave the others without a topic.
         if self._dead_sinks and all(ref[0] != 1 for ref, _ in self._dead_sinks):
             plan.write([(1, "main")], topic=f"{self._name}.dead", dead_letters=True)
@@ -428,11 +462,15 @@ class Job:
         """
         options = self._run_options(until, close, rows, seconds, fresh, replay, resume, reset)
         plan = self._finished_plan()
-        with seated(self._place(), alone=self._is_embedded), self._opened_log() as log:
+        with (
+            seated(self._place(), alone=self._is_embedded),
+            self._opened_log() as log,
+            self._delivering(plan, log, fresh) as deliveries,
+        ):
             run = _core.Run(plan, options=options, log=log, rows=self._rows())
             self._running = self._last_run = run
             try:
-                run_to_end(run, self._name, progress, seconds)
+                run_to_end(run, self._name, progress, seconds, deliveries)
             finally:
                 stats, ledger = run.stats(), run.ledger()
                 status = self._last_status = status_of(run, running=False)
@@ -465,7 +503,7 @@ class Job:
             options.pop("close", False),
             options.pop("rows", None),
             seconds,
-            options.pop("fresh", False),
+            fresh := options.pop("fresh", False),
             options.pop("replay", None),
             options.pop("resume", None),
             options.pop("reset", ()),
@@ -476,7 +514,9 @@ class Job:
         with stack:
             seat = stack.enter_context(seated(self._place(), alone=self._is_embedded))
             log = stack.enter_context(self._opened_log())
-            run = _core.Run(self._finished_plan(), options=chosen, log=log, rows=self._rows())
+            plan = self._finished_plan()
+            deliveries = stack.enter_context(self._delivering(plan, log, fresh))
+            run = _core.Run(plan, options=chosen, log=log, rows=self._rows())
             self._running = self._last_run = run
             kept = stack.pop_all()
 
@@ -486,7 +526,7 @@ class Job:
             run.close()
             kept.close()
 
-        seat.running = RunningJob(run, self._name, progress, seconds, ended)
+        seat.running = RunningJob(run, self._name, progress, seconds, ended, deliveries)
         return seat.running
 
     @property
@@ -723,7 +763,9 @@ class Job:
         for step, text, of in self._lines:
             lines.append(f"  {step:<{width}}  {text}" + (f"  <- {of}" if of else ""))
         plan = self._complete_plan()
-        lines += [f"  write {topic}  <- {', '.join(map(self._label, refs))}" for topic, refs in plan.sinks()]
+        for topic, refs in plan.sinks():
+            sink = self._deliveries.get(topic, f"write {topic}")
+            lines.append(f"  {sink}  <- {', '.join(map(self._label, refs))}")
         return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from wrackline import forks, html
+from wrackline.deliveries import Deliveries
 from wrackline.errors import UnavailableError
 from wrackline.ledger import Ledger
 from wrackline.progress import page_of, view_for
@@ -130,10 +131,34 @@ def ending_in_order(run: Any, job: str) -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def run_to_end(run: Any, job: str, progress: Progress, seconds: float | None) -> None:
+def run_to_end(
+    run: Any, job: str, progress: Progress, seconds: float | None, deliveries: Deliveries | None = None
+) -> None:
     """Loops a core run in this thread."""
     with ending_in_order(run, job), _watched(run, job, progress) as tick:
+        _loop(run, seconds, tick, deliveries)
+
+
+def _loop(
+    run: Any,
+    seconds: float | None,
+    tick: Callable[[dict[str, Any]], None] | None,
+    deliveries: Deliveries | None,
+) -> None:
+    """What the run commits goes to files and functions meanwhile, and all of it behind its end."""
+    if not deliveries:
         run.loop(progress=tick, every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+        return
+    chosen = deliveries
+
+    def both(values: dict[str, Any]) -> None:
+        chosen.tick(values)
+        if tick is not None:
+            tick(values)
+
+    chosen.before()
+    run.loop(progress=both, every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+    chosen.after()
 
 
 @contextlib.contextmanager
@@ -172,7 +197,13 @@ class RunningJob:
     """
 
     def __init__(
-        self, run: Any, job: str, progress: Progress, seconds: float | None, ended: Callable[[], None]
+        self,
+        run: Any,
+        job: str,
+        progress: Progress,
+        seconds: float | None,
+        ended: Callable[[], None],
+        deliveries: Deliveries,
     ) -> None:
         self._run = run
         self._job = job
@@ -200,7 +231,7 @@ class RunningJob:
         def loop() -> None:
             try:
                 with watched:
-                    run.loop(progress=tick, every_ms=_PROGRESS_MS, seconds=seconds or 0.0)
+                    _loop(run, seconds, tick, deliveries)
             except BaseException as error:  # handed to whoever waits
                 self._error = error
             finally:

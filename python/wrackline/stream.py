@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Never
+from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
-from wrackline import views
+from wrackline import sinks, views
 from wrackline.aggregates import Aggregate, check_type
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
@@ -78,12 +80,33 @@ class SideStream(Verbs):
     def _behind(self, refs: tuple[Ref, ...], kind: str) -> Any:
         return SideStream(self._job, refs, self._label)
 
+    @overload
     def write(
         self, topic: str, *, time_format: Literal["ms", "iso"] = "ms", nan: Literal["null", "string"] = "null"
+    ) -> None: ...
+
+    @overload
+    def write(self, topic: Callable[[Result], object] | Callable[[Result, str], object], *, name: str = "") -> None: ...
+
+    def write(
+        self,
+        topic: str | Callable[..., object],
+        *,
+        time_format: Literal["ms", "iso"] = "ms",
+        nan: Literal["null", "string"] = "null",
+        name: str = "",
     ) -> None:
         """Writes the rows to a topic as JSON, in the job's transaction. The topic is made when it is not there.
 
         Times are milliseconds, or ISO 8601; NaN and infinities are null, or strings.
+
+        With a function in its place: calls it with rows that are committed, as a `Result` of at most 65,536. It gets
+        each row *at least once*: rows whose call had not returned when the process died, or that it raised for, come
+        again in the next run. A function with a second parameter is also given an id of the batch,
+        ``"<topic>-<partition>-<first>-<end>"``. Batches of a partition come in order, so rows below an ``end`` that
+        was reached before have been there; they may be cut otherwise the second time. It is called in the run's
+        thread, which waits meanwhile; what it raises ends the run. `name`: of the internal topic that keeps the rows
+        until then, ``<job>.<name>.function``; by default the step.
 
         >>> import wrackline as wl
         >>> job = wl.Job("example")
@@ -92,12 +115,80 @@ class SideStream(Verbs):
         1
         >>> job.log.read("out").rows()
         [{'v': 1.5, 'ts': 5}]
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1.5, "ts": 5}]), time="ts").write(lambda rows: print(rows.rows()))
+        >>> job.run().rows
+        [{'v': 1.5, 'ts': 5}]
+        1
         """
+        if callable(topic) and not isinstance(topic, type):
+            for option, value, usual in (("time_format", time_format, "ms"), ("nan", nan, "null")):
+                if value != usual:
+                    raise InvalidJobError(f"write: {option}= is of topics; a function is given columns, not JSON")
+            self._job._deliver(self, sinks.to_function(self._job.name, self._label, name, topic))
+            return
+        if isinstance(topic, os.PathLike):
+            raise InvalidJobError(f"write: a topic is a str; files are written by .write_parquet({str(topic)!r})")
+        if name:
+            raise InvalidJobError("write: name= goes with a function; a topic has its own")
         self._job._add_sink(
             self,
             topic,
             _choice("write: time_format", time_format, ("ms", "iso")) == "iso",
             _choice("write: nan", nan, ("null", "string")) == "string",
+        )
+
+    def write_parquet(
+        self, directory: str | os.PathLike[str], *, every: Duration = "10s", max_rows: int = 1_000_000, name: str = ""
+    ) -> None:
+        """Writes the rows to Parquet files in a directory, each row exactly once: ``pl.read_parquet("dir/*.parquet")``.
+
+        A file ("part") is seen when it is whole and all its rows are committed. Each partition of the input has parts
+        of its own: one when `every` has passed since the last one, or `max_rows` rows are there, and one at the end of
+        the run. Parts may be moved away; ``_wrackline.json`` is to stay. A directory belongs to one sink of one log;
+        ``run(fresh=True)`` replaces its parts. `name`: of the internal topic that keeps the rows until they are in a
+        part, ``<job>.<name>.parquet``; by default the step.
+
+        Needs Polars or pyarrow.
+
+        >>> import polars as pl
+        >>> import wrackline as wl
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1.5, "ts": 5}]), time="ts").write_parquet("readings")
+        >>> job.run().rows
+        1
+        >>> pl.read_parquet("readings/*.parquet").rows()
+        [(1.5, 5)]
+        """
+        sink = sinks.to_files(self._job.name, self._label, name, "parquet", directory, every, max_rows)
+        self._job._deliver(self, sink)
+
+    def write_ndjson(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        every: Duration = "10s",
+        max_rows: int = 1_000_000,
+        time_format: Literal["ms", "iso"] = "ms",
+        nan: Literal["null", "string"] = "null",
+        name: str = "",
+    ) -> None:
+        """As `write_parquet`, but lines of JSON, as `write` has them. Needs no other library.
+
+        >>> import wrackline as wl
+        >>> from pathlib import Path
+        >>> job = wl.Job("example")
+        >>> job.read(wl.from_records([{"v": 1.5, "ts": 5}]), time="ts").write_ndjson("lines")
+        >>> job.run().rows
+        1
+        >>> [part.read_text() for part in Path("lines").glob("*.ndjson")]
+        ['{"v":1.5,"ts":5}\\n']
+        """
+        self._job._deliver(
+            self,
+            sinks.to_files(self._job.name, self._label, name, "ndjson", directory, every, max_rows),
+            iso_times=_choice("write_ndjson: time_format", time_format, ("ms", "iso")) == "iso",
+            nan_as_string=_choice("write_ndjson: nan", nan, ("null", "string")) == "string",
         )
 
     def collect(

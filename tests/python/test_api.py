@@ -150,6 +150,8 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
     assert len(records.values()) == len(records.keys()) == len(records.headers()) == len(records.offsets()) == 3
     assert records.timestamps()[0] == 7
     assert records.lines().count(b"\n") == 3
+    assert records.head(count=2).next_offset == 2
+    assert len(_core.decode(records=records.head(count=1), schema=fields)) == 1
     assert log.start_offset(topic="t", partition=0) == 0
     assert log.end_offset(topic="t", partition=0, committed=True) == records.next_offset
     log.trim(topic="t", partition=0, offset=1)
@@ -167,7 +169,9 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
         input=once, key=["k"], size=10, slide=10, offset=0, allowed_lateness=0, emit_late_each=False,
         late_windows_rows=False, null_key_group=False, aggregates=[("n", "count", "", False)], name="w",
     )  # fmt: skip
-    sink = plan.write(streams=[windows], topic="out", iso_times=True, nan_as_string=True, dead_letters=False)
+    sink = plan.write(
+        streams=[windows], topic="out", iso_times=True, nan_as_string=True, dead_letters=False, internal=False
+    )
     copy = plan.copy()
     copy.finish()
     assert copy.sinks()[sink] == ("out", [windows])

@@ -32,8 +32,12 @@ def runs():
 
 def open_files():
     "With locks, as long as they are held."
-    links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
-    files = [os.readlink(link) for link in links if os.path.lexists(link)]
+    files = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            files.append(os.readlink(f"/proc/self/fd/{number}"))
+        except FileNotFoundError:  # closed meanwhile, by another thread
+            pass
     return sorted(one.removeprefix(folder) for one in files if one.startswith(folder))
 
 def slots():

@@ -34,6 +34,10 @@ windowed = keyed.window(wl.tumbling("5m"), allowed_lateness="10m", emit_late="ea
 assert_type(windowed, wl.WindowedStream)
 speeds = windowed.agg(n=wl.count(), mean_speed=wl.mean("speed"), total=wl.sum("speed", wide=True))
 assert_type(speeds, wl.Stream)
+speeds.write(lambda rows: print(rows.columns))
+speeds.write(lambda rows, batch: print(batch.upper(), rows.columns), name="two")
+speeds.write_parquet("dir", every="1m", max_rows=10)
+speeds.write_ndjson("dir", time_format="iso")
 speeds.write("speeds", time_format="iso", nan="string")
 job.late.write("late")
 job.dead_letters.write("dead")
@@ -96,7 +100,10 @@ keyed.window(wl.tumbling("5m"), emit_late="never")  # type: ignore[arg-type]
 windowed.agg(n="count")  # type: ignore[arg-type]
 windowed.agg(wl.count())  # type: ignore[arg-type]
 fresh.dedup("event_id")  # type: ignore[call-arg]
-speeds.write("t", time_format="rfc")  # type: ignore[arg-type]
+speeds.write("t", time_format="rfc")  # type: ignore[call-overload]
+speeds.write(lambda: None)  # type: ignore[arg-type]
+speeds.write(print, time_format="iso")  # type: ignore[call-overload]
+speeds.write_parquet("dir", every=1.5)  # type: ignore[arg-type]
 wl.read_ndjson(5)  # type: ignore[arg-type]
 speeds.collect(revisions="first")  # type: ignore[arg-type]
 job.run(until="tomorrow")  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -22,6 +23,20 @@ using json::Number;
 // that spoils a run costs little.
 constexpr int64_t kRunBytes = 32 * 1024;
 constexpr size_t kShownBytes = 60;  // of a value in a message
+
+// What JsonEncoder writes for doubles that JSON has no numbers for.
+bool read_no_number(const uint8_t* value, double* number) {
+  constexpr std::pair<std::string_view, double> kNames[] = {
+      {"\"NaN\"", std::numeric_limits<double>::quiet_NaN()},
+      {"\"Infinity\"", std::numeric_limits<double>::infinity()},
+      {"\"-Infinity\"", -std::numeric_limits<double>::infinity()}};
+  for (const auto& [name, meant] : kNames) {
+    if (std::memcmp(value, name.data(), name.size()) != 0) continue;
+    *number = meant;
+    return true;
+  }
+  return false;
+}
 
 // The record's bytes are as expected so far; else `bad` of the walk says why.
 using Good = bool;
@@ -153,7 +168,7 @@ Status JsonDecoder::Impl::init() {
                              (field.type == Type::kList ? " of " + std::string(type_name(field.item)) + "s" : "") +
                              " cannot be read from JSON");
     }
-    if (field.json || field.type == Type::kList) {
+    if (!options_.encoded && (field.json || field.type == Type::kList)) {
       for (const Field& other : schema_.fields()) {
         if (other.name.starts_with(field.name + '.'))
           return Status::invalid("field \"" + other.name + "\" lies within field \"" + field.name +
@@ -170,7 +185,7 @@ Status JsonDecoder::Impl::init() {
     if (field.type == Type::kTimestamp && !slot.is_time && slot.unit == TimeUnit::kAuto) {
       return Status::invalid("field \"" + field.name + "\": unit \"auto\" is for the event time only");
     }
-    slot.has_path = field.name.find('.') != std::string::npos;
+    slot.has_path = !options_.encoded && field.name.find('.') != std::string::npos;
     slot.json = field.json;
     slot.plain = !slot.has_path && !field.json;
     slot.column = ColumnFiller(field.type, options_.used[index], field.item);
@@ -181,7 +196,7 @@ Status JsonDecoder::Impl::init() {
       if (i == options_.time_field) used.back().nullable = true;
     }
   }
-  root_ = KeyNode::of(schema_);
+  root_ = KeyNode::of(schema_, !options_.encoded);
   used_schema_ = std::make_shared<const Schema>(std::move(used));
   return {};
 }
@@ -485,7 +500,7 @@ Good JsonDecoder::Impl::walk_field(int field) {
       double number = 0;
       bool integral = false;
       const Number outcome = json::read_float64(value, &number, &integral);
-      if (outcome != Number::kOk) {
+      if (outcome != Number::kOk && !(options_.encoded && read_no_number(value, &number))) {
         if (*value == 'n') return walk_null(slot, field);
         return wrong_value(field, outcome == Number::kOutOfRange ? "out of range" : std::string_view());
       }
@@ -662,7 +677,10 @@ bool JsonDecoder::Impl::take_item(Type type, Column& items) {
       items.append_int64(integer);
       return true;
     case Type::kFloat64:
-      if (json::read_float64(value, &number, &integral) != Number::kOk) return false;
+      if (json::read_float64(value, &number, &integral) != Number::kOk &&
+          !(options_.encoded && read_no_number(value, &number))) {
+        return false;
+      }
       items.append_float64(number);
       return true;
     case Type::kBool:

@@ -42,6 +42,9 @@ struct JsonDecoderOptions {
   // string that is no time has reason `timestamp`, and numbers of a timestamp field are delivered as
   // they are, with their forms: TimeStage judges them.
   int time_field = -1;
+  // The records are JsonEncoder's: a name with dots is one key, not a path, and a float64 may also be "NaN",
+  // "Infinity" or "-Infinity".
+  bool encoded = false;
 };
 
 struct BadRecord {

@@ -81,10 +81,11 @@ struct KeyNode {
 
   // The tree of a schema: names with dots are there twice, as a path and, in the outermost object, as
   // one key. A field whose name is the beginning of such a path has no objects behind it.
-  static KeyNode of(const Schema& schema) {
+  // Without `paths` they are keys alone.
+  static KeyNode of(const Schema& schema, bool paths = true) {
     KeyNode root;
     for (int i = 0; i < schema.size(); ++i) root.add(schema.field(i).name, schema.field(i).name, i);
-    for (int i = 0; i < schema.size(); ++i) root.add_path(schema.field(i).name, i);
+    for (int i = 0; paths && i < schema.size(); ++i) root.add_path(schema.field(i).name, i);
     root.finish();
     return root;
   }

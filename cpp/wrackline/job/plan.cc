@@ -277,7 +277,11 @@ Status Plan::finish() {
       above = std::max({above, below[i], allowed_lateness(node)});
     }
   }
-  if (std::none_of(sinks_.begin(), sinks_.end(), [](const SinkSpec& sink) { return sink.dead_letters; })) {
+  const StreamRef dead_letters{kDeadLetters, Port::kMain};
+  const auto takes_them = [&](const SinkSpec& sink) {
+    return sink.dead_letters || (sink.internal && std::count(sink.streams.begin(), sink.streams.end(), dead_letters));
+  };
+  if (std::none_of(sinks_.begin(), sinks_.end(), takes_them)) {
     sinks_.push_back({.streams = {{kDeadLetters, Port::kMain}}, .topic = dead_letter_topic(), .dead_letters = true});
   }
   return {};

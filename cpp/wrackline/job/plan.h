@@ -58,6 +58,8 @@ struct SinkSpec {
   JsonTimes times = JsonTimes::kMillis;
   JsonNan nan = JsonNan::kNull;
   bool dead_letters = false;  // original bytes, reasons in the headers
+  // The rows go on from there, to files or functions: the log keeps them until it is trimmed.
+  bool internal = false;
 };
 
 // The columns of the stream of dead letters: key, value (bytes), reason, message, step, topic, partition,

@@ -123,11 +123,13 @@ Status Worker::start() {
   WL_RETURN_IF_ERROR(env_.log->create_topic(plan_->journal_topic(), partitions, TopicUse::kInternal));
   std::vector<TopicSink> sinks;
   for (const SinkSpec& sink : plan_->sinks()) {
+    // All late rows of a job without steps that make some are of no stream.
+    const auto key = sink.streams.empty() ? std::nullopt : plan_->result_key(sink.streams.front());
     int32_t sink_partitions = partitions;
     if (const Result<TopicInfo> existing = env_.log->topic(sink.topic); existing.ok()) {
       sink_partitions = existing->partitions;
       // Late rows and dead letters keep their input's partition number.
-      if (sink_partitions < partitions && !plan_->result_key(sink.streams.front())) {
+      if (sink_partitions < partitions && !key) {
         return Status::invalid("write: topic '" + sink.topic + "' has " + std::to_string(sink_partitions) +
                                " partitions, fewer than the input's " + std::to_string(partitions));
       }
@@ -136,7 +138,8 @@ Status Worker::start() {
         return Status::not_found("write: topic '" + sink.topic +
                                  "' was deleted while the job ran; the next run makes it anew, empty");
       }
-      WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, partitions));
+      const TopicUse use = sink.internal ? TopicUse::kInternal : TopicUse::kRecords;
+      WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, partitions, use));
     } else {
       return existing.status();
     }
@@ -147,7 +150,7 @@ Status Worker::start() {
                        .nan_as_string = sink.nan == JsonNan::kString,
                        .dead_letters = sink.dead_letters,
                        .max_record_bytes = env_.log->max_record_bytes()};
-    if (const auto key = plan_->result_key(sink.streams.front())) {
+    if (key) {
       spec.results = true;
       spec.key_columns = *key;
     }

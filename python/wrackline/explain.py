@@ -15,6 +15,7 @@ __all__ = ["Explanation", "Status", "why_nothing"]
 _NEVER = -(2**63)
 _END = 2**63 - 1
 _QUIET_MS = 2_000  # without records for so long is said
+_WIDTH = 80  # of a cell of text; a notebook wraps them
 
 
 class Status(NamedTuple):
@@ -83,7 +84,8 @@ class Explanation:
 
     def __repr__(self) -> str:
         lines = [self._title, f"  {self.watermark}", ""]
-        table = text_table(_STEP_HEADER, self._rows())
+        rows = [[one if len(one) <= _WIDTH else one[: _WIDTH - 3] + "..." for one in row] for row in self._rows()]
+        table = text_table(_STEP_HEADER, rows)
         lines += [f"  {line}" for line in table.splitlines()]
         lines += ["", f"  {self._now()}:"]
         if self._partitions():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import random
+import types
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -114,9 +115,26 @@ def check_splits(cuts: random.Random) -> Iterator[None]:
 
 
 def function_name(function: Any) -> str:
-    """By what a function is known in a job's description."""
+    """By what a function is known to people."""
     name = getattr(function, "__qualname__", None) or type(function).__qualname__
     return f"{getattr(function, '__module__', '?')}.{name}"
+
+
+def described(function: Any) -> str:
+    """By what a function is known in a job's description: its name and its code, wherever that stands in the file."""
+    code = getattr(function, "__code__", None)
+    made = function_name(function)
+    return made if code is None else f"{made}#{zlib.crc32(repr(_content(code)).encode()):08x}"
+
+
+def _content(code: types.CodeType) -> tuple[Any, ...]:
+    return (code.co_code, code.co_names, [_constant(one) for one in code.co_consts])
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, types.CodeType):
+        return _content(value)
+    return sorted(map(repr, value)) if isinstance(value, frozenset) else value  # in an order that stays
 
 
 class _BatchFunction(Function):
@@ -151,7 +169,7 @@ def make_batch_function(
         need(library, frame if frame != "numpy" else "polars", f'{label} with frame="{frame}"')
     called = _BatchFunction(function, frame)
     made = _returned(label, returns) if returns is not None else _columns_of_nothing(label, columns, called)
-    return Transform("map_batches", "frame", called, columns.names, made.to_core(), False, str(called))
+    return Transform("map_batches", "frame", called, columns.names, made.to_core(), False, described(function))
 
 
 def _columns_of_nothing(label: str, columns: Columns, called: Callable[[Any], Any]) -> Columns:
@@ -206,7 +224,7 @@ def make_row_function(
     made = _returned(label, returns)
     reads, called = _arguments(label, columns, function)
     calls: Literal["row", "rows"] = "row" if kind == "map" else "rows"
-    text = f"{function_name(function)}({', '.join(reads)}) -> {made!r}"
+    text = f"{described(function)}({', '.join(reads)}) -> {made!r}"
     return Transform(kind, calls, called, reads, made.to_core(), True, text)
 
 

@@ -82,7 +82,7 @@ def test_the_readme_says_what_works() -> None:
     import polars as pl
 
     blocks = re.findall(r"^```python\n(.*?)^```", (Path(__file__).parents[2] / "README.md").read_text(), re.M | re.S)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     speeds = [60.0 + i for i in range(30)]
     rows = [{"truck_id": "t-1", "speed": v, "ts": 1_700_000_000_000 + i * 60_000} for i, v in enumerate(speeds)]
     Path("readings").mkdir()
@@ -93,6 +93,8 @@ def test_the_readme_says_what_works() -> None:
     with wl.Log("local:fleet-data", read_only=True) as log:
         assert len(log.read("truck-speeds")) == 99
     assert names["fast"].collect().to_polars()["mps"].to_list() == pytest.approx([v / 3.6 for v in speeds if v > 80])
+    sold = names["sold"].collect().to_polars()
+    assert sold.select("shop", "total", "many", "last").rows() == [("a", 7.0, 1, 0)]
 
 
 # ---- bindings ----

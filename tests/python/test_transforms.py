@@ -346,3 +346,16 @@ def test_collect_calls_nothing_but_what_its_rows_come_through() -> None:
     assert called == []
     assert len(mapped.collect()) == 50
     assert sorted(called) == list(range(50))
+
+
+def test_a_functions_code_is_part_of_the_job() -> None:
+    def plan(function: Any) -> int:
+        job = wl.Job("code")
+        job.read(wl.from_records([{"v": 1, "ts": 1}]), time="ts").map(function, returns={"x": int}).write("out")
+        return int(job._finished_plan().hash())
+
+    plus_one, one_more = (lambda v: v + 1), (lambda v: v + 1)
+    assert plan(plus_one) == plan(one_more)
+    assert plan(plus_one) != plan(lambda v: v + 2)
+    assert plan(lambda v: v in {1, "a", None}) == plan(lambda v: v in {1, "a", None})
+    assert plan(lambda v: [x + 1 for x in v]) != plan(lambda v: [x + 2 for x in v])

@@ -161,30 +161,42 @@ class _Topic:
 
 class _ToFiles:
     def __init__(self, sink: FileSink, topic: _Topic, job: str, fresh: bool) -> None:
-        self._sink, self._topic, self._job, self._fresh = sink, topic, job, fresh
+        self._sink, self._topic, self._job, self._starts_over = sink, topic, job, fresh
         self._parts = Parts(sink.directory, str(sink))
         self._is_open = False
+        self._since = time.monotonic()
         self._read: dict[int, int] = {}  # partition -> offset: where there was nothing for a part
         self._written: dict[int, float] = {}  # when the last part was
 
     def open(self) -> None:
-        if self._parts.lock():
-            self._take_over(self._fresh)
-        elif self._topic.on_kafka:
+        _, made = self._topic.find()
+        if not self._parts.lock():
+            if not self._topic.on_kafka:
+                raise UnavailableError(
+                    f"{self._sink}: another run writes there: end it first, or give this sink another directory"
+                )
             _logger.info("%s: another process of the job writes there", self._sink)
+            self._starts_over = False
+        elif self._starts_over:
+            self._parts.check(self._origin(made))
         else:
-            raise UnavailableError(
-                f"{self._sink}: another run writes there: end it first, or give this sink another directory"
-            )
+            self._take_over(made)
 
     def close(self) -> None:
         self._parts.close()
 
     def deliver(self, *, began: bool, all_of_it: bool, until: float) -> None:
-        if not self._is_open and self._parts.lock():
-            self._take_over(False)  # from a process that has ended
         partitions, made = self._topic.find()
-        if not self._is_open or made is None:
+        if not self._is_open:
+            if not self._parts.lock():
+                return
+            if self._starts_over:  # no row of this run lies before the present end
+                ends = {one: self._topic.end(one, committed=False) for one in partitions}
+                self._parts.start_over(self._origin(made), ends)
+                self._is_open = True
+            else:  # from a process that has ended
+                self._take_over(made)
+        if made is None or (self._starts_over and not began):
             return
         self._parts.found(self._origin(made))
         if began and self._parts.began():
@@ -197,14 +209,8 @@ class _ToFiles:
             while begin < end and (due or end - begin >= self._sink.max_rows) and time.monotonic() < until:
                 begin = self._make_part(partition, begin, end)
 
-    def _take_over(self, fresh: bool) -> None:
-        partitions, made = self._topic.find()
-        if fresh:  # no row of this run lies before the present end
-            ends = {one: self._topic.end(one, committed=False) for one in partitions}
-            self._parts.start_over(self._origin(made), ends)
-        else:
-            self._parts.open(self._origin(made))
-        self._since = time.monotonic()
+    def _take_over(self, made: str | None) -> None:
+        self._parts.open(self._origin(made))
         self._is_open = True
 
     def _origin(self, made: str | None) -> Origin:

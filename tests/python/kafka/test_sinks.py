@@ -98,5 +98,5 @@ def test_a_topic_that_was_made_anew_is_told(shared: Shared, broker: str) -> None
         said = json.loads((shared.root / "out" / "_wrackline.json").read_text())
         said["origin"]["topic_id"] = "another"
         (shared.root / "out" / "_wrackline.json").write_text(json.dumps(said))
-        with pytest.raises(wl.InvalidJobError, match="earlier topic .*fresh=True"):
+        with pytest.raises(wl.InvalidJobError, match=r"earlier topic .*fresh=True"):
             shared.job().run(until="now")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import logging
 import os
 import time
@@ -244,7 +245,9 @@ class _ToFiles:
                 file.writelines(pieces)
         else:
             frames = engine("write_parquet")
-            frames.write_parquet(frames.united(pieces), path)
+            content = io.BytesIO()  # what a file system refuses, each library tells otherwise
+            frames.write_parquet(frames.united(pieces), content)
+            path.write_bytes(content.getbuffer())
 
 
 class _ToFunction:

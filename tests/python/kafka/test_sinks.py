@@ -108,12 +108,12 @@ def test_a_dead_letter_that_the_log_would_not_take_as_a_row_is_cut(shared: Share
     value = b"x" * 990_000
     with wl.Log(shared.uri) as log:
         log.create(shared.topic)
-        log.append(shared.topic, [value, b"short"])
+        log.append(shared.topic, [value, b"short", {"k": "a", "v": 1, "ts": START}])
         job = wl.Job(shared.name, log=shared.uri, state_dir=str(shared.root / "state"))
         job.read(shared.topic, SCHEMA, time="ts", out_of_orderness="1s")
         got: list[dict[str, Any]] = []
         job.dead_letters.write(lambda rows: got.extend(rows.rows()))
-        assert job.run(until="now").rows == 2
+        assert job.run(until="now").rows == 3
     large, small = got
     assert value.startswith(large["value"])
     assert len(large["value"]) > 700_000

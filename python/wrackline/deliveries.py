@@ -38,7 +38,7 @@ class _Delivery(Protocol):
 
     def deliver(self, *, began: bool, all_of_it: bool, until: float) -> None:
         """Brings out what is committed. `began`: this run has committed. `all_of_it`: what need not be yet, too.
-        `until`: then it stops, by the monotonic clock, and goes on the next time."""
+        `until`: then it stops, by the monotonic clock, when each partition has come on, and goes on the next time."""
 
     def close(self) -> None: ...
 
@@ -121,6 +121,7 @@ class _Topic:
 
     def __init__(self, log: Any, name: str, columns: list[FieldTuple]) -> None:
         self.log, self.name, self._columns = log, name, columns
+        self._has_warned = False
 
     @property
     def on_kafka(self) -> bool:
@@ -157,7 +158,9 @@ class _Topic:
         try:
             self.log.trim(self.name, partition, before)
         except WracklineError as error:
-            _logger.warning("topic '%s': what was delivered could not be deleted: %s", self.name, error)
+            if not self._has_warned:
+                _logger.warning("topic '%s': what was delivered could not be deleted: %s", self.name, error)
+            self._has_warned = True
 
 
 class _ToFiles:
@@ -207,8 +210,10 @@ class _ToFiles:
             due = all_of_it or time.monotonic() >= self._written.get(partition, self._since) + self._sink.every / 1000
             end = self._topic.end(partition)
             begin = self._next(partition)
-            while begin < end and (due or end - begin >= self._sink.max_rows) and time.monotonic() < until:
+            while begin < end and (due or end - begin >= self._sink.max_rows):
                 begin = self._make_part(partition, begin, end)
+                if time.monotonic() >= until:
+                    break
 
     def _take_over(self, made: str | None) -> None:
         self._parts.open(self._origin(made))
@@ -282,7 +287,7 @@ class _ToFunction:
         for partition in partitions:
             begin = max(self._next.get(partition, 0), self._topic.start(partition))
             end = self._topic.end(partition)
-            while begin < end and time.monotonic() < until:
+            while begin < end:
                 piece = self._topic.read(partition, begin, _BATCH)
                 if piece.next_offset <= begin:
                     break
@@ -290,6 +295,8 @@ class _ToFunction:
                     self._call(partition, begin, piece)
                     self._topic.trim(partition, piece.next_offset)
                 begin = self._next[partition] = piece.next_offset
+                if time.monotonic() >= until:
+                    break
 
     def _take(self) -> bool:
         """Several processes may run one job on Kafka alone. Those of one state directory leave the calls to one."""

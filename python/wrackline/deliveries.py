@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import io
 import logging
 import os
 import time
@@ -37,7 +38,7 @@ class _Delivery(Protocol):
 
     def deliver(self, *, began: bool, all_of_it: bool, until: float) -> None:
         """Brings out what is committed. `began`: this run has committed. `all_of_it`: what need not be yet, too.
-        `until`: then it stops, by the monotonic clock, and goes on the next time."""
+        `until`: then it stops, by the monotonic clock, when each partition has come on, and goes on the next time."""
 
     def close(self) -> None: ...
 
@@ -120,6 +121,7 @@ class _Topic:
 
     def __init__(self, log: Any, name: str, columns: list[FieldTuple]) -> None:
         self.log, self.name, self._columns = log, name, columns
+        self._has_warned = False
 
     @property
     def on_kafka(self) -> bool:
@@ -156,35 +158,49 @@ class _Topic:
         try:
             self.log.trim(self.name, partition, before)
         except WracklineError as error:
-            _logger.warning("topic '%s': what was delivered could not be deleted: %s", self.name, error)
+            if not self._has_warned:
+                _logger.warning("topic '%s': what was delivered could not be deleted: %s", self.name, error)
+            self._has_warned = True
 
 
 class _ToFiles:
     def __init__(self, sink: FileSink, topic: _Topic, job: str, fresh: bool) -> None:
-        self._sink, self._topic, self._job, self._fresh = sink, topic, job, fresh
+        self._sink, self._topic, self._job, self._starts_over = sink, topic, job, fresh
         self._parts = Parts(sink.directory, str(sink))
         self._is_open = False
+        self._since = time.monotonic()
         self._read: dict[int, int] = {}  # partition -> offset: where there was nothing for a part
         self._written: dict[int, float] = {}  # when the last part was
 
     def open(self) -> None:
-        if self._parts.lock():
-            self._take_over(self._fresh)
-        elif self._topic.on_kafka:
+        _, made = self._topic.find()
+        if not self._parts.lock():
+            if not self._topic.on_kafka:
+                raise UnavailableError(
+                    f"{self._sink}: another run writes there: end it first, or give this sink another directory"
+                )
             _logger.info("%s: another process of the job writes there", self._sink)
+            self._starts_over = False
+        elif self._starts_over:
+            self._parts.check(self._origin(made))
         else:
-            raise UnavailableError(
-                f"{self._sink}: another run writes there: end it first, or give this sink another directory"
-            )
+            self._take_over(made)
 
     def close(self) -> None:
         self._parts.close()
 
     def deliver(self, *, began: bool, all_of_it: bool, until: float) -> None:
-        if not self._is_open and self._parts.lock():
-            self._take_over(False)  # from a process that has ended
         partitions, made = self._topic.find()
-        if not self._is_open or made is None:
+        if not self._is_open:
+            if not self._parts.lock():
+                return
+            if self._starts_over:  # no row of this run lies before the present end
+                ends = {one: self._topic.end(one, committed=False) for one in partitions}
+                self._parts.start_over(self._origin(made), ends)
+                self._is_open = True
+            else:  # from a process that has ended
+                self._take_over(made)
+        if made is None or (self._starts_over and not began):
             return
         self._parts.found(self._origin(made))
         if began and self._parts.began():
@@ -194,17 +210,13 @@ class _ToFiles:
             due = all_of_it or time.monotonic() >= self._written.get(partition, self._since) + self._sink.every / 1000
             end = self._topic.end(partition)
             begin = self._next(partition)
-            while begin < end and (due or end - begin >= self._sink.max_rows) and time.monotonic() < until:
+            while begin < end and (due or end - begin >= self._sink.max_rows):
                 begin = self._make_part(partition, begin, end)
+                if time.monotonic() >= until:
+                    break
 
-    def _take_over(self, fresh: bool) -> None:
-        partitions, made = self._topic.find()
-        if fresh:  # no row of this run lies before the present end
-            ends = {one: self._topic.end(one, committed=False) for one in partitions}
-            self._parts.start_over(self._origin(made), ends)
-        else:
-            self._parts.open(self._origin(made))
-        self._since = time.monotonic()
+    def _take_over(self, made: str | None) -> None:
+        self._parts.open(self._origin(made))
         self._is_open = True
 
     def _origin(self, made: str | None) -> Origin:
@@ -238,7 +250,9 @@ class _ToFiles:
                 file.writelines(pieces)
         else:
             frames = engine("write_parquet")
-            frames.write_parquet(frames.united(pieces), path)
+            content = io.BytesIO()  # what a file system refuses, each library tells otherwise
+            frames.write_parquet(frames.united(pieces), content)
+            path.write_bytes(content.getbuffer())
 
 
 class _ToFunction:
@@ -273,7 +287,7 @@ class _ToFunction:
         for partition in partitions:
             begin = max(self._next.get(partition, 0), self._topic.start(partition))
             end = self._topic.end(partition)
-            while begin < end and time.monotonic() < until:
+            while begin < end:
                 piece = self._topic.read(partition, begin, _BATCH)
                 if piece.next_offset <= begin:
                     break
@@ -281,6 +295,8 @@ class _ToFunction:
                     self._call(partition, begin, piece)
                     self._topic.trim(partition, piece.next_offset)
                 begin = self._next[partition] = piece.next_offset
+                if time.monotonic() >= until:
+                    break
 
     def _take(self) -> bool:
         """Several processes may run one job on Kafka alone. Those of one state directory leave the calls to one."""

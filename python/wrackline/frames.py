@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from wrackline import _core
 from wrackline.errors import InvalidArgumentError
@@ -76,7 +76,7 @@ class Engine(Protocol):
     def parquet_schema(self, path: Path) -> Any: ...
     def parquet_names(self, path: Path) -> list[str]: ...
     def read_parquet(self, path: Path, columns: list[str] | None) -> Any: ...
-    def write_parquet(self, frame: Any, path: Path) -> None: ...
+    def write_parquet(self, frame: Any, file: BinaryIO) -> None: ...
 
 
 _READING = "reading frames and files"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 
@@ -103,9 +103,8 @@ class PolarsEngine:
         with path.open("rb") as file:
             return pl.read_parquet(file, columns=columns)
 
-    def write_parquet(self, frame: Any, path: Path) -> None:
-        with path.open("wb") as file:
-            frame.write_parquet(file)
+    def write_parquet(self, frame: Any, file: BinaryIO) -> None:
+        frame.write_parquet(file)
 
 
 def _read_csv(path: Path, options: Mapping[str, Any]) -> pl.DataFrame:

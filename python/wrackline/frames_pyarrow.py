@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -119,8 +119,8 @@ class PyarrowEngine:
     def read_parquet(self, path: Path, columns: list[str] | None) -> Any:
         return pa.parquet.read_table(path, columns=columns, partitioning=None)
 
-    def write_parquet(self, frame: Any, path: Path) -> None:
-        pa.parquet.write_table(frame, path)
+    def write_parquet(self, frame: Any, file: BinaryIO) -> None:
+        pa.parquet.write_table(frame, file)
 
 
 def _is_deep(type_: Any) -> bool:

@@ -66,7 +66,7 @@ class _State:
 
     origin: Origin
     next: dict[int, int] = field(default_factory=dict)  # partition -> offset
-    replacing: bool = False  # by a run(fresh=True) of which nothing is committed yet
+    replacing: bool = False  # a run(fresh=True) is about to: the parts are of a run that it forgets
 
     @classmethod
     def read(cls, path: Path) -> _State | None:
@@ -131,8 +131,7 @@ class Parts:
         self._state = self._checked(origin)
         if self._state.replacing:
             raise InvalidJobError(
-                f"{self._named}: a run(fresh=True) was to replace the parts there, and ended before it had committed "
-                "anything: repeat it"
+                f"{self._named}: a run(fresh=True) was to replace the parts there, and ended before it did: repeat it"
             )
         known = self._state.origin
         if known.topic_id is not None and known != origin:
@@ -143,14 +142,15 @@ class Parts:
         self._mend()
         self._is_news = not (self._directory / _STATE).exists()
 
+    def check(self, origin: Origin) -> None:
+        """Raises where `start_over` would. REQUIRES: lock()."""
+        self._checked(origin)
+
     def start_over(self, origin: Origin, ends: dict[int, int]) -> None:
-        """As `open`, but the parts go. `ends`: where rows of this run begin. REQUIRES: lock()."""
+        """As `open`, but the parts go when the run has begun. `ends`: where its rows begin. REQUIRES: lock()."""
         self._state = _State(self._checked(origin).origin, ends, replacing=True)
         with self._writing():
             self._save()
-            for path, _ in self._files():
-                path.unlink()
-            self._sync()
 
     def found(self, origin: Origin) -> None:
         """The topic is there by now."""
@@ -160,8 +160,12 @@ class Parts:
         """The run has committed: another one goes on behind it. True if that is news."""
         if not self._is_news:
             return False
-        self._known.replacing = False
         with self._writing():
+            if self._known.replacing:
+                for path, _ in self._files():
+                    path.unlink()
+                self._sync()
+            self._known.replacing = False
             self._save()
         self._is_news = False
         return True

@@ -211,6 +211,43 @@ def test_late_rows_of_a_job_without_steps_that_make_some() -> None:
     assert len(job.log.read("late")) == 0
 
 
+def test_late_rows_of_steps_with_other_columns() -> None:
+    rows = wl.from_records([{"v": 2**53 + 1, "ts": START + 100_000}, {"v": 7, "ts": START}])
+
+    def job(kind: Any) -> wl.Job:
+        made = wl.Job("late")
+        read = made.read(rows, time="ts", out_of_orderness="0s")
+        read.key_by().window(wl.tumbling("1s")).agg(n=wl.count())
+        read.cast({"v": kind}).with_columns(twice=pl.col("ts") * 2).key_by().window(wl.tumbling("2s")).agg(n=wl.count())
+        made.late.write_parquet("out")
+        return made
+
+    numbers = job(pl.Float64)
+    numbers.run()
+    assert parquet("out").equals(numbers.late.collect().to_polars())
+    assert parquet("out")["v"].to_list() == [7.0, 7.0]
+    assert sorted(parquet("out")["twice"].to_list(), key=str) == [2 * START, None]
+    with pytest.raises(wl.InvalidJobError, match="column 'v' is int64 in one of its streams and string in another"):
+        job(pl.String).run()
+
+
+def test_a_slow_function_does_not_keep_files_from_being_written(log: wl.Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each sink comes on in each round, however long another one takes."""
+    from wrackline import deliveries
+
+    monkeypatch.setattr(deliveries, "_TICK_SECONDS", 0.0)
+    written = threading.Event()
+    job, read = job_on(log)
+    read.write(lambda rows: None)
+    read.write_parquet("out", every="1ms")
+    with job.start(rows=100, progress=lambda _: written.set() if values() else None) as running:
+        append(log, 0, 50)
+        assert written.wait(60)
+        append(log, 50, 50)
+        running.wait(60)
+    assert values() == list(range(100))
+
+
 # ---- how they are cut ----
 
 
@@ -348,15 +385,12 @@ def test_fresh_that_was_interrupted_is_to_be_repeated(log: wl.Log) -> None:
         files_job(log).run(until="now", fresh=True, rows=-1)
     assert values() == list(range(10)), "a call that is wrong replaces nothing"
 
-    def fail(rows: wl.Result) -> None:
-        raise KeyError("no such thing")
-
     job, read = job_on(log)
     read.write_parquet("out")
     read.map(lambda v: 1 // 0, returns={"x": int}, on_error="fail").write("never")
     with pytest.raises(wl.JobFailedError):
         job.run(until="now", fresh=True)
-    assert values() == []
+    assert values() == list(range(10)), "it has committed nothing"
     with pytest.raises(wl.InvalidJobError, match=r"run\(fresh=True\) was to replace the parts .* repeat it"):
         files_job(log).run(until="now")
     files_job(log).run(until="now", fresh=True)

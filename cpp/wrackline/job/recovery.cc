@@ -150,6 +150,8 @@ Status Worker::start() {
                        .nan_as_string = sink.nan == JsonNan::kString,
                        .dead_letters = sink.dead_letters,
                        .max_record_bytes = env_.log->max_record_bytes()};
+    spec.letter_columns =
+        !sink.dead_letters && !sink.streams.empty() && *plan_->schema_of(sink.streams.front()) == *dead_letter_schema();
     if (key) {
       spec.results = true;
       spec.key_columns = *key;

@@ -1,7 +1,9 @@
 #include "wrackline/sink/topic_sink.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "wrackline/codec/json_text.h"
 #include "wrackline/core/sha256.h"
 #include "wrackline/log/log.h"
 
@@ -55,9 +57,39 @@ Result<const TopicSink::Encoding*> TopicSink::encoding_of(const SchemaPtr& schem
   return encodings_.back().get();
 }
 
-Status TopicSink::write(const Batch& batch, int32_t input_partition, Millis clock_now,
+Batch TopicSink::letters_that_fit(const Batch& batch) const {
+  constexpr int64_t kOthers = 2'048;  // names of columns, step, topic, numbers, framing
+  const Column& key = *batch.find("key");
+  const Column& value = *batch.find("value");
+  const Column& message = *batch.find("message");
+  auto values = std::make_shared<Column>(Type::kBytes);
+  auto messages = std::make_shared<Column>(Type::kString);
+  for (int64_t row = 0; row < batch.length; ++row) {
+    std::string text = text_or_empty(message, row);
+    // The key is there twice: as it is, and in base64.
+    const auto others =
+        kOthers + static_cast<int64_t>(json::max_string_size(text.size()) + key.string_at(row).size() * 3);
+    const auto room = static_cast<size_t>(std::max<int64_t>(0, spec_.max_record_bytes - others) / 4 * 3);
+    const std::string_view whole = value.string_at(row);
+    if (whole.size() > room) {
+      text += " (the first " + std::to_string(room) + " bytes of " + std::to_string(whole.size()) + ", sha256 " +
+              sha256(whole) + ")";
+    }
+    value.is_null(row) ? values->append_null() : values->append_string(whole.substr(0, room));
+    messages->append_string(text);
+  }
+  Batch cut = batch;
+  cut.columns[static_cast<size_t>(batch.schema->index_of("value"))] = std::move(values);
+  cut.columns[static_cast<size_t>(batch.schema->index_of("message"))] = std::move(messages);
+  return cut;
+}
+
+Status TopicSink::write(const Batch& given, int32_t input_partition, Millis clock_now,
                         std::map<int32_t, Records>& out) {
-  if (spec_.dead_letters) return write_dead_letters(batch, input_partition, clock_now, out[input_partition]);
+  if (spec_.dead_letters) return write_dead_letters(given, input_partition, clock_now, out[input_partition]);
+  std::optional<Batch> cut;
+  if (spec_.letter_columns && spec_.max_record_bytes > 0) cut = letters_that_fit(given);
+  const Batch& batch = cut ? *cut : given;
   WL_ASSIGN_OR_RETURN(const Encoding* const encoding, encoding_of(batch.schema));
   if (!spec_.results) {
     if (!batch.records) {

@@ -6,6 +6,7 @@
 //   dead letters    key, value, headers and timestamp of the original record, and headers that say why; one that the
 //                   log would not take has its value cut, and headers wl.truncated (its size) and wl.sha256 of the
 //                   whole
+//   those as rows   value: JSON object; one that the log would not take has its "value" cut, and says so in "message"
 //
 // Belongs to one worker.
 #pragma once
@@ -30,6 +31,7 @@ struct TopicSinkSpec {
   bool iso_times = false;
   bool nan_as_string = false;
   bool dead_letters = false;
+  bool letter_columns = false;   // dead letters as rows, for files: base64 in JSON
   int64_t max_record_bytes = 0;  // dead letters are cut to it; 0: no limit
   // Of result rows: the key columns of their window. Not set: rows that keep their input's key and partition.
   bool results = false;
@@ -41,9 +43,9 @@ class TopicSink {
   explicit TopicSink(TopicSinkSpec spec) : spec_(std::move(spec)) {}
 
   const std::string& topic() const { return spec_.topic; }
-  // Adds the rows of `batch` to `out` (partition -> records). `clock_now` is their log timestamp; dead letters keep
+  // Adds the rows of `given` to `out` (partition -> records). `clock_now` is their log timestamp; dead letters keep
   // their own.
-  Status write(const Batch& batch, int32_t input_partition, Millis clock_now, std::map<int32_t, Records>& out);
+  Status write(const Batch& given, int32_t input_partition, Millis clock_now, std::map<int32_t, Records>& out);
 
  private:
   struct Encoding {
@@ -52,6 +54,7 @@ class TopicSink {
     std::vector<int> key_columns;
   };
   Result<const Encoding*> encoding_of(const SchemaPtr& schema);
+  Batch letters_that_fit(const Batch& batch) const;
   Status write_dead_letters(const Batch& batch, int32_t input_partition, Millis clock_now, Records& out) const;
 
   TopicSinkSpec spec_;

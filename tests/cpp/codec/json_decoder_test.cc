@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -233,6 +234,31 @@ TEST(JsonDecoder, FloatsRefuseHugeExponentsAndSpellingsThatAreNotJson) {
        {"NaN", "nan", "Infinity", "-Infinity", "inf", "1.e5", "1e+", ".1", "1.5.5", "1e5.5", "01.5", "1,5"}) {
     EXPECT_EQ(bad({kPrice}, "{\"price\":" + std::string(value) + "}", good).reason, reason::kDecode) << value;
   }
+}
+
+TEST(JsonDecoder, WhatTheEncoderWroteHasNamesForNumbersAndDotsInKeys) {
+  const std::vector<Field> fields = {{.name = "f", .type = Type::kFloat64},
+                                     {.name = "a", .type = Type::kString, .json = true},
+                                     {.name = "a.b", .type = Type::kInt64},
+                                     {.name = "l", .type = Type::kList, .item = Type::kFloat64}};
+  JsonDecoderOptions options;
+  options.encoded = true;
+  const Decoded decoded = decode(
+      fields,
+      {R"({"f":"NaN","a":{"b":1},"a.b":2,"l":["Infinity",1.5]})", R"({"f":"-Infinity","a":[],"a.b":3,"l":["NaN"]})"},
+      options);
+  ASSERT_TRUE(decoded.bad.empty()) << decoded.bad[0].message;
+  const Batch& batch = decoded.batch;
+  EXPECT_TRUE(std::isnan(batch.column(0).float64s()[0]));
+  EXPECT_EQ(-std::numeric_limits<double>::infinity(), batch.column(0).float64s()[1]);
+  EXPECT_EQ(R"({"b":1})", batch.column(1).string_at(0));
+  EXPECT_EQ(2, batch.column(2).int64s()[0]);
+  EXPECT_EQ(std::numeric_limits<double>::infinity(), batch.column(3).items().float64s()[0]);
+  EXPECT_EQ(1.5, batch.column(3).items().float64s()[1]);
+  const std::string good = R"({"f":1.5,"a":1,"a.b":2,"l":[]})";
+  EXPECT_EQ(reason::kSchema, bad(fields, R"({"f":"nan","a":1,"a.b":2,"l":[]})", good, options).reason);
+  EXPECT_EQ(reason::kSchema, bad(fields, R"({"f":1.5,"a":{"b":1},"l":[]})", good, options).reason);
+  EXPECT_EQ(reason::kSchema, bad({fields[0]}, R"({"f":"NaN"})", R"({"f":1.5})").reason);
 }
 
 TEST(JsonDecoder, StringsMustBeUtf8AndWellEscaped) {

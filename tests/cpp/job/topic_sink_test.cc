@@ -57,6 +57,20 @@ TEST(TopicSink, ALargerOneIsCutAndSaysWhatItWas) {
   EXPECT_EQ(sha256(value), header(records, "wl.sha256"));
 }
 
+TEST(TopicSink, OneThatIsWrittenAsARowIsCutAndSaysSoInItsMessage) {
+  TopicSink sink({.topic = "files", .job = "j", .letter_columns = true, .max_record_bytes = 10'000});
+  const std::string value(50'000, 'x');
+  std::map<int32_t, Records> out;
+  ASSERT_TRUE(sink.write(letter(value), 0, 1000, out).ok());
+  ASSERT_TRUE(sink.write(letter("short"), 0, 1000, out).ok());
+  ASSERT_EQ(2, out[0].size());
+  EXPECT_LE(out[0].value(0).size(), 10'000u);
+  EXPECT_GT(out[0].value(0).size(), 7'000u);
+  EXPECT_NE(std::string_view::npos, out[0].value(0).find("bytes of 50000, sha256 " + sha256(value)));
+  EXPECT_NE(std::string_view::npos, out[0].value(1).find("\"value\":\"c2hvcnQ=\""));
+  EXPECT_EQ(std::string_view::npos, out[0].value(1).find("sha256"));
+}
+
 TEST(Sha256, IsThatOfTheStandard) {  // FIPS 180-4, examples
   EXPECT_EQ("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", sha256("abc"));
   EXPECT_EQ("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", sha256(""));

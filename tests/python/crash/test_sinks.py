@@ -15,6 +15,7 @@ import pytest
 
 import wrackline as wl
 from tests.python.crash.harness import Place, write_events
+from tests.python.crash.test_disk import fill, small_disk
 
 PROGRAM = Path(__file__).with_name("sinks_job.py")
 KILLS = int(os.environ.get("WRACKLINE_KILLS", "20"))
@@ -164,3 +165,23 @@ def test_killed_at_random_times(tmp_path: Path) -> None:
         with wl.Log(place.uri, read_only=True) as log:
             assert len(log.read("sinks.read.ndjson")) == 0
         rounds += 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("leave", [0, 12_000, 40_000])
+def test_the_disk_of_the_files_is_full(tmp_path: Path, leave: int) -> None:
+    count = 2_000
+    place = new_place(tmp_path / "place", count, max_rows=200)
+    out = place.root / "out"
+    out.rmdir()
+    with small_disk(out, "2m"):
+        (out / "calls").touch()
+        filler = fill(out, leave)
+        ended = place.run()
+        assert ended.code == 1, ended.err
+        assert "UnavailableError: write_" in ended.err
+        assert "No space left on device; nothing is lost: run again" in ended.err
+        look(place, {})
+        filler.unlink()
+        place.finish()
+        check(place, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -100,3 +101,22 @@ def test_a_topic_that_was_made_anew_is_told(shared: Shared, broker: str) -> None
         (shared.root / "out" / "_wrackline.json").write_text(json.dumps(said))
         with pytest.raises(wl.InvalidJobError, match=r"earlier topic .*fresh=True"):
             shared.job().run(until="now")
+
+
+def test_a_dead_letter_that_the_log_would_not_take_as_a_row_is_cut(shared: Shared) -> None:
+    """Its bytes are base64 there. It was nearly too large already."""
+    value = b"x" * 990_000
+    with wl.Log(shared.uri) as log:
+        log.create(shared.topic)
+        log.append(shared.topic, [value, b"short", {"k": "a", "v": 1, "ts": START}])
+        job = wl.Job(shared.name, log=shared.uri, state_dir=str(shared.root / "state"))
+        job.read(shared.topic, SCHEMA, time="ts", out_of_orderness="1s")
+        got: list[dict[str, Any]] = []
+        job.dead_letters.write(lambda rows: got.extend(rows.rows()))
+        assert job.run(until="now").rows == 3
+    large, small = got
+    assert value.startswith(large["value"])
+    assert len(large["value"]) > 700_000
+    assert f"bytes of 990000, sha256 {hashlib.sha256(value).hexdigest()})" in large["message"]
+    assert small["value"] == b"short"
+    assert "sha256" not in small["message"]

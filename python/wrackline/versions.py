@@ -7,7 +7,6 @@ wrackline  ...
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from pathlib import Path
 
@@ -30,6 +29,8 @@ def show_versions() -> None:
 
 def versions() -> tuple[list[str], list[list[str]]]:
     """The first line and the others, of two columns. A library that is not there is "not installed"."""
+    import importlib.metadata  # a seventh of the time that importing this package takes
+
     from wrackline import __version__
 
     rows = [["python", f"{platform.python_version()} ({platform.python_implementation()})"]]

@@ -78,6 +78,13 @@ void Worker::stop_waiting_for_others() {
   others_through_ = false;
 }
 
+// A commit of the runs that fresh=True forgets. REQUIRES: the mutex of env_.run.
+bool Worker::is_forgotten(int32_t partition, const Result<CommitMetadata>& metadata) const {
+  if (!options_.fresh || !env_.run->claims_before) return false;
+  const auto before = env_.run->claims_before->find(partition);
+  return before != env_.run->claims_before->end() && (!metadata.ok() || metadata->recovery_count <= before->second);
+}
+
 Status Worker::on_others(const Offsets& offsets) {
   if (!waiting_since_us_) return {};
   const std::vector<TopicPartition> others = of_others();
@@ -87,6 +94,7 @@ Status Worker::on_others(const Offsets& offsets) {
     const auto found = offsets.find(partition);
     if (found == offsets.end()) return false;
     const Result<CommitMetadata> metadata = CommitMetadata::decode(found->second.metadata);
+    if (is_forgotten(partition.partition, metadata)) return false;
     if (options_.close) return metadata.ok() && metadata->read_to == kPlusInfinity;
     return found->second.offset >= end || (metadata.ok() && metadata->read_to >= end);
   });

@@ -177,6 +177,7 @@ class Worker {
   bool tells_end(const TaskSlot& slot) const;
   Result<Progress> wait_for_others();
   void stop_waiting_for_others();
+  bool is_forgotten(int32_t partition, const Result<CommitMetadata>& metadata) const;
   Status on_others(const Offsets& offsets);
   std::vector<TopicPartition> of_others() const;
   Status note_ends(int32_t partitions);

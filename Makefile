@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup deps build install quick test test-cpp test-sanitized test-python demo wheel docs lint format bench clean
+.PHONY: help setup deps build install quick test test-cpp test-sanitized test-python test-sanitized-python demo wheel docs lint format bench clean
 
 # The interpreter that makes .venv; 3.11 or newer.
 PYTHON ?= python3
@@ -58,6 +58,9 @@ docs: install  ## the API reference, from the docstrings, in build/docs
 	rm -rf build/docs
 	$(VENV)/python -m sphinx -W --keep-going -q -E -b html -d build/docs-cache docs/api build/docs
 	@echo "build/docs/index.html"
+
+test-sanitized-python: install  ## the binding under AddressSanitizer, for minutes; not part of `make test`
+	@scripts/sanitized_python.sh
 
 demo: install  ## a job on real records, killed half-way and restarted, every record accounted for
 	@$(VENV)/python examples/demo.py

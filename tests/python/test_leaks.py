@@ -1,6 +1,6 @@
 """Nothing that crosses into the core stays there: memory after thousands of crossings is what it was.
 
-The same under AddressSanitizer and LeakSanitizer, which see each byte: `make test-leaks`.
+The same under AddressSanitizer and LeakSanitizer, which see each byte: `make test-sanitized-python`.
 """
 
 from __future__ import annotations

@@ -19,9 +19,10 @@ Status DeadLetterLimit::check(int64_t records, int64_t dead, int64_t now_us, con
     if (now_us - since_us_ >= kMinuteUs) start(records, dead, now_us);
     return {};
   }
-  return Status::fatal(std::to_string(lost) + " of " + std::to_string(taken) +
-                       " records became dead letters within a minute, more than max_dead_letters allows; the last one: " +
-                       last + ". Those since the last commit are not written: the job reads their records again");
+  return Status::fatal(
+      std::to_string(lost) + " of " + std::to_string(taken) +
+      " records became dead letters within a minute, more than max_dead_letters allows; the last one: " + last +
+      ". Those since the last commit are not written: the job reads their records again");
 }
 
 }  // namespace wrackline

@@ -1,5 +1,5 @@
-// DeadLetterLimit: max_dead_letters=. A run that would drain its input into the dead letters, as a bad deploy does, ends
-// before it commits them.
+// DeadLetterLimit: max_dead_letters=. A run that would drain its input into the dead letters, as a bad deploy does,
+// ends before it commits them.
 #pragma once
 
 #include <cstdint>

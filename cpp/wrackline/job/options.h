@@ -25,8 +25,8 @@ struct JobOptions {
   bool fresh = false;                    // start over: forget offsets, state and journal of earlier runs
   bool replay_accept = false;            // run(replay="accept")
   bool resume_append = false;            // resume="append": a bounded input that had ended has grown
-  double max_dead_share = 0;   // of a minute's records, as dead letters; 0: no bound. Beyond it the run ends,
-  int64_t max_dead_count = 0;  // as with so many in a minute; 0: no bound. Nothing of that commit is kept
+  double max_dead_share = 0;             // of a minute's records, as dead letters; 0: no bound. Beyond it the run ends,
+  int64_t max_dead_count = 0;            // as with so many in a minute; 0: no bound. Nothing of that commit is kept
   std::vector<std::string> reset_steps;  // start these steps with empty state (semantics.md 10)
   Millis recovery_deadline = 60'000;     // give up when recoveries in a row make no progress for so long
   Guarantee guarantee = Guarantee::kExactlyOnce;

@@ -16,7 +16,11 @@ constexpr int64_t kAppendBytes = 256 * 1024;  // rows held together before they 
 }  // namespace
 
 Worker::Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv env)
-    : plan_(std::move(plan)), options_(std::move(options)), env_(std::move(env)), group_(plan_->job()), dead_letter_limit_(options_) {
+    : plan_(std::move(plan)),
+      options_(std::move(options)),
+      env_(std::move(env)),
+      group_(plan_->job()),
+      dead_letter_limit_(options_) {
   if (env_.run == nullptr) env_.run = std::make_shared<SharedRun>();
 }
 

@@ -218,7 +218,8 @@ class RocksDbStorage final : public Storage {
     db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &unflushed);
     std::error_code error;
     const std::filesystem::space_info space = std::filesystem::space(db_->GetName(), error);
-    if (!error && space.available < unflushed + kRoomToResume) return rocksdb::Status::NoSpace("the disk is still full");
+    if (!error && space.available < unflushed + kRoomToResume)
+      return rocksdb::Status::NoSpace("the disk is still full");
     return db_->Resume();
   }
 

@@ -74,7 +74,7 @@ lint: deps  ## formatting, clang-tidy, ruff, mypy, the dependency rule
 	$(VENV)/python scripts/check_structure.py
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
-	$(VENV)/mypy python tests/python tests/typing scripts
+	$(VENV)/mypy python examples benchmarks tests/python tests/typing scripts
 	$(VENV)/clang-format --dry-run -Werror $(OWN_CPP)
 	cmake --preset tidy --log-level=WARNING
 	printf '%s\n' $(TIDY_FILES) | xargs -r -n 1 -P $(JOBS) $(VENV)/clang-tidy -p build/tidy --quiet

@@ -83,12 +83,10 @@ def measure(kills: int, per_second: int) -> dict[str, object]:
         log.create(topic, partitions=4)
     lines: queue.Queue[tuple[float, float]] = queue.Queue()
     dice = random.Random(7)
-    helpers = [
-        subprocess.Popen([PROGRAM, "feed", TOPIC, str(per_second), str(AHEAD)]),
-        subprocess.Popen([PROGRAM, "watch", OUTPUT], stdout=subprocess.PIPE, text=True),
-    ]
-    assert helpers[1].stdout is not None
-    threading.Thread(target=lines_into, args=(lines, helpers[1].stdout), daemon=True).start()
+    feed = subprocess.Popen([PROGRAM, "feed", TOPIC, str(per_second), str(AHEAD)])
+    watch = subprocess.Popen([PROGRAM, "watch", OUTPUT], stdout=subprocess.PIPE, text=True)
+    assert watch.stdout is not None
+    threading.Thread(target=lines_into, args=(lines, watch.stdout), daemon=True).start()
     seconds, until_python, until_imported = [], [], []
     try:
         with tempfile.TemporaryDirectory() as state_dir:
@@ -113,9 +111,10 @@ def measure(kills: int, per_second: int) -> dict[str, object]:
                 wait_for_output(lines, time.time())
             job.kill()
     finally:
-        for helper in helpers:
-            helper.kill()
-            helper.wait()
+        feed.kill()
+        watch.kill()
+        feed.wait()
+        watch.wait()
     median = statistics.median(seconds)
     return {
         "name": "SIGKILL to the first new output on Kafka",

@@ -9,19 +9,20 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from wrackline import _core, forks, views
+from wrackline import _core, copies, forks, views
 from wrackline.deliveries import Deliveries
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
-from wrackline.explain import Explanation, Status, StepText, status_of, why_no_more, why_nothing
-from wrackline.feed import MAX_PIECE, Batches, Copy
+from wrackline.explain import Explanation, Status, StepText, status_of, why_no_more
+from wrackline.feed import Batches
 from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
+from wrackline.reading import source_of, watermark_of, watermark_text
 from wrackline.results import Result
 from wrackline.run import Place, Progress, RunningJob, RunResult, run_to_end, running_at, seated
-from wrackline.schema import Columns, Field, suggestion, to_columns
+from wrackline.schema import Columns, Field, suggestion
 from wrackline.sinks import FileSink, Sink
 from wrackline.sources import BoundedRows
 from wrackline.stats import Stats
@@ -32,11 +33,6 @@ from wrackline.watermarks import Watermark
 
 __all__ = ["Job"]
 
-_HOW_TO_CHOOSE = (
-    "out_of_orderness is how far behind the newest record another may come and still be expected: windows come out "
-    'that much later. Choose what covers nearly all records, such as "30s" for devices on a network or "6h" for '
-    'batches that are uploaded; what comes later still is a late row, never lost. "0s": event times never fall'
-)
 _UNITS = ("s", "ms", "us", "ns", "auto")
 _logger = logging.getLogger("wrackline")
 
@@ -188,7 +184,7 @@ class Job:
         >>> job.read("readings", {"truck_id": str, "ts": int}, time="ts", unit="s", out_of_orderness="30s")
         read(truck_id: str, ts: int)
         """
-        bounded, columns, topic = self._source_of(source, schema)
+        bounded, columns, topic = source_of(source, schema)
         if not isinstance(time, str) or not time:
             raise InvalidJobError("read: time= names the event-time column")
         if not columns.fields:
@@ -204,7 +200,7 @@ class Job:
             )
         if unit not in _UNITS:
             raise InvalidJobError(f"read: unit is one of {', '.join(map(repr, _UNITS))}, not {unit!r}")
-        kind, bound, column = self._watermark_of(topic, columns, out_of_orderness, watermark)
+        kind, bound, column = watermark_of(topic, columns, out_of_orderness, watermark)
         if idle_advance not in ("hold", "close"):
             raise InvalidJobError(f'read: idle_advance is "hold" or "close", not {idle_advance!r}')
         ref = self._plan.read(
@@ -229,7 +225,7 @@ class Job:
         self._bounded, self._topic, self._schema_paths = bounded, topic, columns.paths()
         self._items = {one.name: one.items for one in columns.fields if one.items is not None}
         self._source = Stream(self, ref, self._plan.step_name(ref[0]), "read")
-        self._watermark_text = _watermark_text(kind, out_of_orderness, watermark, idle_after)
+        self._watermark_text = watermark_text(kind, out_of_orderness, watermark, idle_after)
         bound_text = repr(watermark) if watermark is not None else f"out_of_orderness={out_of_orderness or 'all'!r}"
         self._note(ref, f'{f"topic {topic!r}" if topic else repr(bounded)}, time="{time}", {bound_text}', None)
         return self._source
@@ -241,58 +237,6 @@ class Job:
     def _label(self, ref: Ref) -> str:
         name = self._plan.step_name(ref[0])
         return name if ref[1] == "main" else f"{name}.{ref[1]}"
-
-    def _source_of(self, source: Any, schema: Any) -> tuple[BoundedRows | None, Columns, str]:
-        if isinstance(source, BoundedRows):
-            if schema is not None:
-                raise InvalidJobError("read: give the schema to wl.from_records or wl.from_arrow, which check the rows")
-            return source, source.schema, ""
-        if not isinstance(source, str):
-            if isinstance(source, type) and isinstance(schema, str):
-                instead = f'; the topic goes first: job.read("{schema}", {source.__name__}, ...)'
-            elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "lazy"):
-                instead = ": it is read as wl.from_arrow(frame)"
-            elif isinstance(source, (list, tuple, Iterator)):
-                instead = ": its rows are read as wl.from_records(rows)"
-            else:
-                instead = ""
-            raise InvalidJobError(
-                f"read: give a topic, wl.from_records(...), wl.from_arrow(...) or wl.read_parquet(...), "
-                f"not {shown_type(source)}{instead}"
-            )
-        if not source:
-            raise InvalidJobError("read: a topic needs a name")
-        if schema is None:
-            raise InvalidJobError(
-                f'read: {source!r} is a topic, so it needs a schema: job.read("{source}", Schema, ...)'
-            )
-        return None, to_columns(schema), source
-
-    def _watermark_of(
-        self, topic: str, columns: Columns, out_of_orderness: Any, watermark: Watermark | None
-    ) -> tuple[str, int | None, str]:
-        if watermark is not None:
-            if not isinstance(watermark, Watermark):
-                raise InvalidJobError(f"read: watermark is wl.monotonic(), wl.punctuated(...), not {watermark!r}")
-            if out_of_orderness is not None:
-                raise InvalidJobError("read: watermark= takes the place of out_of_orderness=; give one of them")
-            if watermark.column and columns.get(watermark.column) is None:
-                raise InvalidJobError(
-                    f"read: {watermark!r}: there is no such column{suggestion(watermark.column, columns.names)}"
-                )
-            return watermark.kind, 0 if watermark.kind == "bounded" else None, watermark.column
-        if out_of_orderness is None:
-            if topic:
-                raise InvalidJobError(f"read: topic {topic!r} needs out_of_orderness=. {_HOW_TO_CHOOSE}")
-            return "all", None, ""
-        if out_of_orderness == "all":
-            if topic:
-                raise InvalidJobError(f'read: out_of_orderness="all" is for inputs that end. {_HOW_TO_CHOOSE}')
-            return "all", None, ""
-        bound = to_millis(out_of_orderness, "read: out_of_orderness")
-        if bound < 0:
-            raise InvalidJobError(f"read: out_of_orderness must not be negative, not {out_of_orderness!r}")
-        return "bounded", bound, ""
 
     @property
     def late(self) -> SideStream:
@@ -675,82 +619,11 @@ class Job:
         finally:
             opened.close()
 
-    def _collect(
-        self,
-        stream: SideStream,
-        *,
-        until: Any,
-        close: bool,
-        rows: int | None,
-        seconds: float | None,
-        revisions: str,
-    ) -> Result:
-        if until is None and rows is None and seconds is None and self._reads_topic:
-            raise InvalidArgumentError('collect: a topic has no end: give until="now", rows= or seconds=')
-        copy = self._copy("collect", stream, until=until, close=close, rows=rows, seconds=seconds)()
-        try:
-            if seconds is None:  # Ctrl-C raises: rows of a part of the input would look like those of all of it
-                copy.run.loop()
-            else:
-                run_to_end(copy.run, self._name, None, seconds)
-            dead, status = copy.run.stats()["dead_letters"], status_of(copy.run, running=False)
-        finally:
-            copy.close()
-        if dead and not isinstance(stream, DeadLetters):
-            _logger.warning(
-                "job '%s': %s %s; job.dead_letters.collect() has what and why",
-                self._name,
-                f"{dead:,}",
-                "record became a dead letter" if dead == 1 else "records became dead letters",
-            )
-        table = copy.take()
-        if not len(table) and isinstance(stream, Stream):
-            closes = _CLOSES if until == "now" and not close else ""
-            for why in why_nothing(status):
-                _logger.warning("job '%s': no rows: %s%s", self._name, why, closes)
-        if revisions == "last" and stream._revision_keys is not None:
-            table = table.last_of(stream._revision_keys)
-        return Result(table)
+    def _collect(self, stream: SideStream, **options: Any) -> Result:
+        return copies.collect(self, stream, **options)
 
-    def _batches(self, stream: SideStream, *, until: Any, close: bool, rows: int | None, seconds: Any) -> Batches:
-        start = self._copy("batches", stream, until=until, close=close, rows=rows, seconds=seconds)
-        return Batches(start, seconds, stream._label)
-
-    def _copy(
-        self, call: str, stream: SideStream, *, until: Any, close: bool, rows: int | None, seconds: Any
-    ) -> Callable[[], Copy]:
-        """Starts throw-away copies of the job up to `stream`. What is wrong is said here."""
-        plan = self._plan.copy()
-        refs = self._late_refs(plan, stream) if isinstance(stream, LateOfJob) else list(stream._refs)
-        taken = {self._topic, *(topic for topic, _ in plan.sinks())}
-        topic = next(name for name in (f"collect-{i}" for i in range(len(taken) + 1)) if name not in taken)
-        if not refs:
-            raise InvalidJobError(f"{call}: {stream._label} has no rows: no step of this job makes any")
-        sink = plan.write(refs, topic=topic)
-        schema = plan.schema_of(refs[0])
-        plan.finish()
-        plan.keep_sink(sink)
-        options = self._run_options(until, close, rows, seconds, False, None, None, ())
-
-        def start() -> Copy:
-            tap = _core.Tap(max_rows=MAX_PIECE if call == "batches" else 0)
-            tap.watch(sink)
-            with contextlib.ExitStack() as stack:
-                log = stack.enter_context(self._log_for_copy())
-                run = _core.Run(plan, options=options, log=log, rows=self._rows(), tap=tap)
-                stack.callback(run.close)
-                kept = stack.pop_all()
-            return Copy(run, lambda: tap.take(sink, schema), kept.close)
-
-        return start
-
-    @contextlib.contextmanager
-    def _log_for_copy(self) -> Iterator[Any]:
-        if not self._reads_topic:
-            yield None
-        else:
-            with self._opened_log(read_only=True) as log:
-                yield log
+    def _batches(self, stream: SideStream, **options: Any) -> Batches:
+        return copies.batches(self, stream, **options)
 
     def _repr_html_(self) -> str:
         return views.of_job(self)
@@ -767,18 +640,6 @@ class Job:
             sink = self._deliveries.get(topic, f"write {topic}")
             lines.append(f"  {sink}  <- {', '.join(map(self._label, refs))}")
         return "\n".join(lines)
-
-
-_CLOSES = "; close=True closes what is open"
-
-
-def _watermark_text(kind: str, bound: Any, watermark: Watermark | None, idle_after: Any) -> str:
-    """What W is, of each partition."""
-    if kind == "all":
-        return "W, the watermark, moves at the end of the input alone: nothing is late"
-    of = f"W = the largest event time - {bound}" if watermark is None else f"W, the watermark, is {watermark!r}"
-    idle = f"; without records for {idle_after} the partition is idle" if idle_after is not None else ""
-    return f"{of}, of each partition by itself{idle}"
 
 
 def _dead_letter_limit(limit: str | int | None) -> dict[str, Any]:

@@ -37,8 +37,7 @@ test-cpp: build
 	WRACKLINE_SEEDS=2000 ctest --preset release
 
 test-python: install
-	$(VENV)/python -m pytest -q
-	$(VENV)/python tests/vectors/run.py tests/vectors
+	@scripts/test_python.sh
 
 test-sanitized: deps
 	cmake --preset asan --log-level=WARNING

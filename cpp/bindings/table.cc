@@ -8,6 +8,7 @@
 #include "values.h"
 #include <pybind11/stl.h>
 
+#include "wrackline/codec/json_check.h"
 #include "wrackline/core/arrow.h"
 #include "wrackline/core/key.h"
 
@@ -225,6 +226,12 @@ Result<Table> Table::conform(const SchemaPtr& schema) const {
         while (!column->is_null(row)) ++row;
         return Status::invalid("row " + std::to_string(before + row) + ": column \"" + field.name +
                                "\" is null, but the schema requires a value");
+      }
+      if (field.json && index >= 0 && !schema_->field(index).json) {
+        if (const int64_t row = first_that_is_no_json(*column); row >= 0) {
+          return Status::invalid("row " + std::to_string(before + row) + ": column \"" + field.name +
+                                 "\" is no JSON: " + std::string(column->string_at(row).substr(0, 60)));
+        }
       }
       columns.push_back(column->type() == field.type ? column : as_floats(*column));
     }

@@ -265,3 +265,18 @@ def test_a_value_that_json_has_not_is_refused() -> None:
         wl.from_arrow(pl.DataFrame({"x": [[{"v": float("nan")}]]}))
     with pytest.raises(wl.InvalidArgumentError, match="column 'x' has a bytes in a list"):
         wl.from_arrow(pl.DataFrame({"x": [[{"v": b"raw"}]]}))
+
+
+@pytest.mark.parametrize("text", ["abc", "[1", '"open', '1,"w":2', '1},{"v":2', "", " ", "[1] ", '{"a":1,}', "nulls"])
+def test_text_that_is_no_json_does_not_become_it(text: str) -> None:
+    frame = pl.DataFrame({"payload": ["[1]", None, "null", text], "ts": [0, 1, 2, 3]})
+    with pytest.raises(wl.InvalidArgumentError) as caught:
+        wl.from_arrow(frame, {"payload": dict[str, Any] | None, "ts": int | None})
+    assert str(caught.value) == f'from_arrow: row 3: column "payload" is no JSON: {text}'
+
+
+@given(values=st.lists(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists), max_size=20))
+def test_any_json_is_json(values: list[Any]) -> None:
+    frame = pl.DataFrame({"payload": [json.dumps(one) for one in values]}, schema={"payload": pl.String})
+    rows = wl.from_arrow(frame.with_row_index("ts"), {"payload": dict[str, Any] | None, "ts": int | None})
+    assert [row["payload"] for row in wl.Job("any").read(rows, time="ts").collect()] == values

@@ -215,7 +215,7 @@ class Log:
         self._core.create_topic(topic, partitions)
 
     def topics(self) -> list[Topic]:
-        """All topics, also those that jobs keep for themselves: ``<job>.journal-0``, what waits for files and functions."""
+        """All topics, also those that jobs keep for themselves, such as ``<job>.journal-0``."""
         return [Topic(name, partitions) for name, partitions, _ in self._core.topics()]
 
     def append(

@@ -37,7 +37,8 @@ test-cpp: build
 	WRACKLINE_SEEDS=2000 ctest --preset release
 
 test-python: install
-	@scripts/test_python.sh
+	$(VENV)/python -m pytest -q
+	$(VENV)/python tests/vectors/run.py tests/vectors
 
 test-sanitized: deps
 	cmake --preset asan --log-level=WARNING

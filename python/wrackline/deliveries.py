@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import logging
 import os
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 from wrackline import _core
 from wrackline.errors import InvalidJobError, NotFoundError, UnavailableError, WracklineError
 from wrackline.frames import engine
-from wrackline.parts import Origin, Part, Parts
+from wrackline.parts import Origin, Part, Parts, locked
 from wrackline.results import Result
 from wrackline.sinks import FileSink, FunctionSink, Sink
 
@@ -303,14 +302,8 @@ class _ToFunction:
         if not self._topic.on_kafka or self._lock is not None:
             return True
         self._lock_path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return False
-        self._lock = handle
-        return True
+        self._lock = locked(os.open(self._lock_path, os.O_RDWR | os.O_CREAT, 0o644))
+        return self._lock is not None
 
     def _call(self, partition: int, begin: int, piece: _core.Records) -> None:
         rows = self._topic.decode(piece)

@@ -19,10 +19,20 @@ from typing import Any
 
 from wrackline.errors import CorruptionError, InvalidArgumentError, InvalidJobError, UnavailableError
 
-__all__ = ["Origin", "Part", "Parts"]
+__all__ = ["Origin", "Part", "Parts", "locked"]
 
 _STATE = "_wrackline.json"
 _NAME = re.compile(r"part-(\d+)-(\d{20})-(\d+)\.(parquet|ndjson)")
+
+
+def locked(handle: int) -> int | None:
+    """The open file or directory, locked until it is closed; None, and closed, if another has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
 
 
 @dataclass(frozen=True)
@@ -112,13 +122,8 @@ class Parts:
             raise InvalidArgumentError(f"{self._named}: it is a file, not a directory") from None
         except OSError as error:
             raise self._unavailable(error) from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            return False
-        self._lock = handle
-        return True
+        self._lock = locked(handle)
+        return self._lock is not None
 
     def close(self) -> None:
         """Gives the directory back."""

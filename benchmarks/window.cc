@@ -15,7 +15,7 @@
 
 #include "wrackline/core/hash.h"
 #include "wrackline/dedup/id_bucket.h"
-#include "wrackline/window/window_step.h"
+#include "wrackline/window/slices/slice_step.h"
 
 namespace {
 

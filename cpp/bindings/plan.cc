@@ -112,17 +112,37 @@ Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& co
 // (name, function, column or "", wide)
 using AggregateTuple = std::tuple<std::string, std::string, std::string, bool>;
 
-Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<std::string>>& key, int64_t size,
-           int64_t slide, int64_t offset, int64_t allowed_lateness, bool emit_late_each, bool late_windows_rows,
+// The window as Python describes it: a kind and its settings.
+WindowKind window_kind(const std::string& kind, const py::dict& of) {
+  const auto millis = [&](const char* name) { return of[name].cast<Millis>(); };
+  if (kind == "session") return SessionWindow{millis("gap")};
+  if (kind == "rolling") return RollingWindow{millis("size")};
+  if (kind == "count_window") return CountWindow{of["n"].cast<int64_t>()};
+  if (kind == "global_window") return GlobalWindow{};
+  if (kind == "calendar") {
+    return CalendarWindow{static_cast<CalendarUnit>(of["unit"].cast<int>()), of["tz"].cast<std::string>(),
+                          of["tz_column"].cast<std::string>(), millis("starts_at"), of["week_starts"].cast<int>()};
+  }
+  return FixedWindow{millis("size"), millis("slide"), millis("offset")};
+}
+
+EmitMode emit_mode(const std::string& emit) {
+  if (emit == "delta") return EmitMode::kDelta;
+  return emit == "final_only" ? EmitMode::kFinalOnly : EmitMode::kAccumulate;
+}
+
+Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<std::string>>& key,
+           const std::string& kind, const py::dict& settings, int64_t allowed_lateness, const std::string& emit,
+           std::optional<int64_t> early, std::optional<int64_t> early_rows, bool emit_late_each, bool late_windows_rows,
            bool null_key_group, const std::vector<AggregateTuple>& aggregates, int hidden, const std::string& name) {
-  WindowSpec spec;
+  WindowSpec spec = WindowSpec::of(window_kind(kind, settings));
   spec.hidden = hidden;
   if (key) spec.key_columns = *key;
   spec.null_key_group = null_key_group;
-  spec.size = size;
-  spec.slide = slide;
-  spec.offset = offset;
   spec.allowed_lateness = allowed_lateness;
+  spec.emit = emit_mode(emit);
+  spec.early = early;
+  spec.early_rows = early_rows;
   spec.emit_late_each = emit_late_each;
   spec.late_windows_rows = late_windows_rows;
   for (const auto& [output, function, column, wide] : aggregates) {
@@ -167,10 +187,10 @@ void register_plan(py::module_& m) {
            py::arg("paths"), py::arg("on_error") = "dead_letter", py::arg("name") = "")
       .def("dedup", &dedup, py::arg("input"), py::kw_only(), py::arg("columns"), py::arg("within"),
            py::arg("allowed_lateness") = py::none(), py::arg("null_key_group") = false, py::arg("name") = "")
-      .def("window", &window, py::arg("input"), py::kw_only(), py::arg("key"), py::arg("size"), py::arg("slide"),
-           py::arg("offset") = 0, py::arg("allowed_lateness") = 0, py::arg("emit_late_each") = false,
-           py::arg("late_windows_rows") = false, py::arg("null_key_group") = false, py::arg("aggregates"),
-           py::arg("hidden") = 0, py::arg("name") = "")
+      .def("window", &window, py::arg("input"), py::kw_only(), py::arg("key"), py::arg("kind"), py::arg("settings"),
+           py::arg("allowed_lateness") = 0, py::arg("emit") = "accumulate", py::arg("early") = py::none(),
+           py::arg("early_rows") = py::none(), py::arg("emit_late_each") = false, py::arg("late_windows_rows") = false,
+           py::arg("null_key_group") = false, py::arg("aggregates"), py::arg("hidden") = 0, py::arg("name") = "")
       .def("write", &write, py::arg("streams"), py::kw_only(), py::arg("topic"), py::arg("iso_times") = false,
            py::arg("nan_as_string") = false, py::arg("dead_letters") = false, py::arg("internal") = false)
       .def("finish", [](PlanHandle& plan) { check(plan.get().finish(), Of::kJob); })

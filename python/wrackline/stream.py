@@ -466,9 +466,18 @@ class KeyedStream:
         every = None if early is None else to_millis(early, f"{label}: early")
         _check_triggers(label, window, lateness, emit, every, early_rows, self.stream._job._reads_topic)
         windowed = WindowedStream(
-            self, window, lateness, emit_late == "each", late == "windows", null_key == "group", name
+            self,
+            window,
+            lateness,
+            emit,
+            every,
+            early_rows,
+            emit_late == "each",
+            late == "windows",
+            null_key == "group",
+            name,
         )
-        if not window.fixed:
+        if window.kind not in ("tumbling", "hopping"):
             raise NotYetError(f"{label}: {window.kind} comes with a later version; there are tumbling and hopping")
         if emit != "accumulate":
             raise NotYetError(f'{label}: emit="{emit}" comes with a later version')
@@ -506,6 +515,9 @@ class WindowedStream:
     keyed: KeyedStream
     window: Window
     allowed_lateness: int
+    emit: str
+    early: int | None
+    early_rows: int | None
     emit_late_each: bool
     late_windows: bool
     null_key_group: bool
@@ -585,10 +597,12 @@ class WindowedStream:
         ref: Ref = plan.window(
             above,
             key=self.keyed.keys,
-            size=self.window.size,
-            slide=self.window.slide,
-            offset=self.window.offset,
+            kind=self.window.kind,
+            settings=self.window.settings,
             allowed_lateness=self.allowed_lateness,
+            emit=self.emit,
+            early=self.early,
+            early_rows=self.early_rows,
             emit_late_each=self.emit_late_each,
             late_windows_rows=self.late_windows,
             null_key_group=self.null_key_group,

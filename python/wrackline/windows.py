@@ -12,9 +12,11 @@ version.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from wrackline import _core
 from wrackline.durations import Duration, format_duration, to_millis
@@ -36,19 +38,7 @@ class Window:
 
     kind: str
     text: str
-    size: int = 0
-    slide: int = 0
-    offset: int = 0
-
-    @property
-    def fixed(self) -> bool:
-        """Tumbling or hopping: what this version runs.
-
-        >>> import wrackline as wl
-        >>> wl.tumbling("5m").fixed, wl.session("5m").fixed
-        (True, False)
-        """
-        return self.kind in ("tumbling", "hopping")
+    settings: dict[str, Any] = field(hash=False)  # as the core takes them: milliseconds, numbers of units
 
     @property
     def emits_panes(self) -> bool:
@@ -74,7 +64,7 @@ def tumbling(size: Duration, *, offset: Duration = 0, tz: None = None) -> Window
     _no_zone("tumbling", tz)
     length, shift = _positive(size, "tumbling: size"), to_millis(offset, "tumbling: offset")
     _check_offset("tumbling", shift, length)
-    return Window("tumbling", f"tumbling({_quoted(length)}{_offset(shift)})", length, length, shift)
+    return Window("tumbling", f"tumbling({_quoted(length)}{_offset(shift)})", _fixed(length, length, shift))
 
 
 def hopping(size: Duration, slide: Duration, *, offset: Duration = 0, tz: None = None) -> Window:
@@ -93,7 +83,9 @@ def hopping(size: Duration, slide: Duration, *, offset: Duration = 0, tz: None =
             "records between two windows would be lost"
         )
     _check_offset("hopping", shift, step)
-    return Window("hopping", f"hopping({_quoted(length)}, {_quoted(step)}{_offset(shift)})", length, step, shift)
+    return Window(
+        "hopping", f"hopping({_quoted(length)}, {_quoted(step)}{_offset(shift)})", _fixed(length, step, shift)
+    )
 
 
 def session(gap: Duration) -> Window:
@@ -104,7 +96,7 @@ def session(gap: Duration) -> Window:
     session("30m")
     """
     length = _positive(gap, "session: gap")
-    return Window("session", f"session({_quoted(length)})", length)
+    return Window("session", f"session({_quoted(length)})", {"gap": length})
 
 
 _CALENDAR_UNITS = ["hour", "day", "week", "month", "quarter", "year"]
@@ -135,7 +127,22 @@ def calendar(
     if tz_column is None and tz not in zoneinfo.available_timezones():
         near = _core.nearest(tz, sorted(zoneinfo.available_timezones()))
         raise InvalidJobError(f"calendar: unknown time zone {tz!r}" + (f"; did you mean {near!r}?" if near else ""))
-    return Window("calendar", f'calendar("{unit}", tz="{tz}")')
+    settings = {
+        "unit": _CALENDAR_UNITS.index(unit),
+        "tz": "" if tz_column else tz,
+        "tz_column": tz_column or "",
+        "starts_at": _time_of_day(starts_at or "00:00"),
+        "week_starts": _WEEKDAYS.index(week_starts),
+    }
+    where = f'tz_column="{tz_column}"' if tz_column else f'tz="{tz}"'
+    where += f', starts_at="{starts_at}"' if starts_at else ""
+    where += f', week_starts="{week_starts}"' if week_starts != "monday" else ""
+    return Window("calendar", f'calendar("{unit}", {where})', settings)
+
+
+def _time_of_day(text: str) -> int:
+    clock = dt.time.fromisoformat(text)
+    return ((clock.hour * 60 + clock.minute) * 60 + clock.second) * 1000 + clock.microsecond // 1000
 
 
 def rolling(size: Duration) -> Window:
@@ -146,7 +153,7 @@ def rolling(size: Duration) -> Window:
     rolling("1h")
     """
     length = _positive(size, "rolling: size")
-    return Window("rolling", f"rolling({_quoted(length)})", length)
+    return Window("rolling", f"rolling({_quoted(length)})", {"size": length})
 
 
 def count_window(n: int) -> Window:
@@ -158,7 +165,7 @@ def count_window(n: int) -> Window:
     """
     if isinstance(n, bool) or not isinstance(n, int) or n <= 0:
         raise InvalidJobError(f"count_window: n must be a whole number > 0, not {n!r}")
-    return Window("count_window", f"count_window({n})")
+    return Window("count_window", f"count_window({n})", {"n": n})
 
 
 def global_window() -> Window:
@@ -168,7 +175,11 @@ def global_window() -> Window:
     >>> wl.global_window()
     global_window()
     """
-    return Window("global_window", "global_window()")
+    return Window("global_window", "global_window()", {})
+
+
+def _fixed(size: int, slide: int, offset: int) -> dict[str, Any]:
+    return {"size": size, "slide": slide, "offset": offset}
 
 
 def _positive(value: Duration, name: str) -> int:

@@ -168,7 +168,8 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
     kept = plan.filter(input=source, column="ts", compare=">", value=0, is_time=False, name="f")
     once = plan.dedup(input=kept, columns=["k", "ts"], within=5, allowed_lateness=0, null_key_group=False, name="d")
     windows = plan.window(
-        input=once, key=["k"], size=10, slide=10, offset=0, allowed_lateness=0, emit_late_each=False,
+        input=once, key=["k"], kind="tumbling", settings={"size": 10, "slide": 10, "offset": 0}, allowed_lateness=0,
+        emit="accumulate", early=None, early_rows=None, emit_late_each=False,
         late_windows_rows=False, null_key_group=False, aggregates=[("n", "count", "", False)], name="w",
     )  # fmt: skip
     sink = plan.write(

@@ -238,7 +238,7 @@ Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given,
   const SchemaPtr schema = schema_of(input);
   WL_RETURN_IF_ERROR(make_window_step(named, spec, schema).status().with_context(named));
   WL_ASSIGN_OR_RETURN(SchemaPtr output, window_output_schema(spec, schema));
-  const bool again = spec.allowed_lateness > 0;
+  const bool again = spec.emits_more_than_once();
   return add(Node{.name = std::move(named),
                   .input = input,
                   .schema = std::move(output),
@@ -297,15 +297,18 @@ void Plan::keep_sink(int sink) {
   needed_ = std::move(needed);
 }
 
-std::optional<std::vector<std::string>> Plan::result_key(StreamRef stream) const {
+std::optional<Plan::ResultKey> Plan::result_key(StreamRef stream) const {
   const SchemaPtr schema = schema_of(stream);
   while (stream.node > kDeadLetters) {
     const Node& from = node(stream.node);
     if (stream.port != Port::kMain) return std::nullopt;  // late rows and duplicates have columns of their own
     if (const auto* window = std::get_if<WindowSpec>(&from.spec)) {
-      const bool there = std::all_of(window->key_columns.begin(), window->key_columns.end(),
-                                     [&](const std::string& column) { return schema->index_of(column) >= 0; });
-      return there ? std::optional(window->key_columns) : std::nullopt;
+      ResultKey key{window->key_columns, window_columns(*window)};
+      const auto all_there = [&](const std::vector<std::string>& columns) {
+        return std::all_of(columns.begin(), columns.end(),
+                           [&](const std::string& column) { return schema->index_of(column) >= 0; });
+      };
+      return all_there(key.key_columns) && all_there(key.window_columns) ? std::optional(key) : std::nullopt;
     }
     stream = from.input;
   }
@@ -368,8 +371,8 @@ std::vector<bool> Plan::used_columns() const {
     if (const auto* dedup = std::get_if<DedupSpec>(&node.spec))
       std::for_each(dedup->columns.begin(), dedup->columns.end(), use);
     if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
-      std::for_each(window->key_columns.begin(), window->key_columns.end(), use);
-      for (const AggregateSpec& aggregate : window->aggregates) use(aggregate.column);
+      const std::vector<std::string> reads = window_reads(*window);
+      std::for_each(reads.begin(), reads.end(), use);
     }
   }
   return used;
@@ -460,9 +463,10 @@ std::string Plan::describe() const {
               " allowed_lateness=" + format_duration(dedup->allowed_lateness) +
               (dedup->null_key_group ? " null_key=group" : "");
     } else if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
-      text += "window key=" + list(window->key_columns) + (window->null_key_group ? " null_key=group" : "") +
-              " size=" + format_duration(window->size) + " slide=" + format_duration(window->slide) +
-              " offset=" + format_duration(window->offset) +
+      text += "window key=" + list(window->key_columns) + (window->null_key_group ? " null_key=group" : "") + " " +
+              describe_window(window->kind) + " emit=" + std::to_string(static_cast<int>(window->emit)) +
+              " early=" + (window->early ? format_duration(*window->early) : "-") + ":" +
+              (window->early_rows ? std::to_string(*window->early_rows) : "-") +
               " allowed_lateness=" + format_duration(window->allowed_lateness) +
               (window->emit_late_each ? " emit_late=each" : "") + (window->late_windows_rows ? " late=windows" : "");
       for (const AggregateSpec& aggregate : window->aggregates) {

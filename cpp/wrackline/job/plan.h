@@ -110,9 +110,13 @@ class Plan {
   const std::vector<SinkSpec>& sinks() const { return sinks_; }
   SchemaPtr schema_of(StreamRef stream) const;
 
-  // Of a stream of result rows: the key columns of their window, if they still have them. Rows of other streams keep
-  // their record's key.
-  std::optional<std::vector<std::string>> result_key(StreamRef stream) const;
+  // Of a stream of result rows: the key columns of their window, and the columns that say which window of the key it
+  // is, if they still have them. Rows of other streams keep their record's key.
+  struct ResultKey {
+    std::vector<std::string> key_columns;
+    std::vector<std::string> window_columns;
+  };
+  std::optional<ResultKey> result_key(StreamRef stream) const;
   // Every late stream: those of windows and dedups (job.late).
   std::vector<StreamRef> late_streams() const;
   // Fails when a keyed step needs rows of other partitions (semantics.md 5): `partitions` is the

@@ -154,7 +154,8 @@ Status Worker::start() {
         !sink.dead_letters && !sink.streams.empty() && *plan_->schema_of(sink.streams.front()) == *dead_letter_schema();
     if (key) {
       spec.results = true;
-      spec.key_columns = *key;
+      spec.key_columns = key->key_columns;
+      spec.window_columns = key->window_columns;
     }
     sinks.emplace_back(std::move(spec));
   }

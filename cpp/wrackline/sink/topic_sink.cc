@@ -46,10 +46,7 @@ Result<const TopicSink::Encoding*> TopicSink::encoding_of(const SchemaPtr& schem
   std::vector<int> keys;
   for (const std::string& name : spec_.key_columns) keys.push_back(schema->index_of(name));
   std::vector<int> record_key = keys;
-  if (spec_.results) {
-    record_key.push_back(schema->index_of("window_start"));
-    record_key.push_back(schema->index_of("window_end"));
-  }
+  for (const std::string& name : spec_.window_columns) record_key.push_back(schema->index_of(name));
   WL_ASSIGN_OR_RETURN(JsonEncoder encoder,
                       JsonEncoder::make(schema, std::move(values), spec_.results ? record_key : std::vector<int>{},
                                         {spec_.iso_times, spec_.nan_as_string}));

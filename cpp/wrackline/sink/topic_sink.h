@@ -1,6 +1,6 @@
 // TopicSink: rows to the records of one topic, as docs/formats.md has them.
 //
-//   result rows     value: JSON object of all columns; key: JSON array of key columns, window start, end;
+//   result rows     value: JSON object of all columns; key: JSON array of key columns, then window start and end;
 //                   partition: murmur2 of the JSON array of the key columns alone, so that a key's rows stay in order
 //   late and other  value: JSON object; key: that of the original record; partition: the input's
 //   dead letters    key, value, headers and timestamp of the original record, and headers that say why; one that the
@@ -33,9 +33,11 @@ struct TopicSinkSpec {
   bool dead_letters = false;
   bool letter_columns = false;   // dead letters as rows, for files: base64 in JSON
   int64_t max_record_bytes = 0;  // dead letters are cut to it; 0: no limit
-  // Of result rows: the key columns of their window. Not set: rows that keep their input's key and partition.
+  // Of result rows: the key columns of their window, and those that say which window of the key it is. Not set: rows
+  // that keep their input's key and partition.
   bool results = false;
   std::vector<std::string> key_columns;
+  std::vector<std::string> window_columns;
 };
 
 class TopicSink {

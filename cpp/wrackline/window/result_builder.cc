@@ -1,46 +1,55 @@
 #include "wrackline/window/result_builder.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace wrackline {
 namespace {
 
-constexpr std::string_view kOnTime = "on_time";
-constexpr std::string_view kLate = "late";
-
-ColumnPtr int64_column(Type type, const Buffer<int64_t>& values, int64_t shift) {
+ColumnPtr int64_column(Type type, const Buffer<int64_t>& values) {
   auto column = std::make_shared<Column>(type);
   Bytes& bytes = column->mutable_values();
   bytes.resize(values.size() * sizeof(int64_t));
-  auto* to = reinterpret_cast<int64_t*>(bytes.data());
-  for (size_t i = 0; i < values.size(); ++i) to[i] = values[i] + shift;
+  if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
   column->set_length(static_cast<int64_t>(values.size()), 0);
   return column;
 }
 
 ColumnPtr on_time_column(int64_t rows) {
   auto column = std::make_shared<Column>(Type::kString);
-  for (int64_t i = 0; i < rows; ++i) column->append_string(kOnTime);
+  for (int64_t i = 0; i < rows; ++i) column->append_string(pane_name(Pane::kOnTime));
   return column;
 }
 
 }  // namespace
 
-ResultBuilder::ResultBuilder(SchemaPtr schema, const KeyPacker& keys, const Aggregates& aggregates, Millis size)
-    : schema_(std::move(schema)), keys_(keys), aggregates_(aggregates), size_(size) {
+std::string_view pane_name(Pane pane) {
+  switch (pane) {
+    case Pane::kEarly: return "early";
+    case Pane::kOnTime: return "on_time";
+    case Pane::kLate: return "late";
+    case Pane::kFinal: return "final";
+    case Pane::kMerged: return "merged";
+  }
+  return "";
+}
+
+ResultBuilder::ResultBuilder(SchemaPtr schema, const KeyPacker& keys, const Aggregates& aggregates)
+    : schema_(std::move(schema)), keys_(keys), aggregates_(aggregates) {
   reset();
 }
 
 void ResultBuilder::reset() {
   rows_ = 0;
-  late_rows_ = 0;
+  on_time_rows_ = 0;
   key_columns_.clear();
   aggregate_columns_.clear();
   for (const Field& field : keys_.fields()) key_columns_.emplace_back(field.type);
   for (const Field& field : aggregates_.fields()) aggregate_columns_.emplace_back(field.type, field.item);
+  starts_.clear();
   ends_.clear();
   revisions_.clear();
-  late_.clear();
+  panes_.clear();
   moves_.clear();
 }
 
@@ -79,18 +88,63 @@ void ResultBuilder::append_keys(const KeyTable& table, const uint32_t* ids, size
   column.set_length(column.length() + static_cast<int64_t>(count), 0);
 }
 
-void ResultBuilder::append(const KeyTable& table, const std::vector<Pool>& pools, const uint32_t* ids, size_t count,
-                           Millis end, const int64_t* revisions, bool late) {
-  append_keys(table, ids, count);
-  aggregates_.append_results(table, pools, ids, count, aggregate_columns_);
-  ends_.insert(ends_.end(), count, end);
-  if (revisions == nullptr)
-    revisions_.insert(revisions_.end(), count, 0);
-  else
-    revisions_.insert(revisions_.end(), revisions, revisions + count);
-  late_.insert(late_.end(), count, late ? 1 : 0);
-  if (late) late_rows_ += static_cast<int64_t>(count);
+void ResultBuilder::append_window(Span window, size_t count, Pane pane) {
+  starts_.insert(starts_.end(), count, window.start);
+  ends_.insert(ends_.end(), count, window.end);
+  panes_.insert(panes_.end(), count, pane);
+  if (pane == Pane::kOnTime) on_time_rows_ += static_cast<int64_t>(count);
   rows_ += static_cast<int64_t>(count);
+}
+
+void ResultBuilder::append(const Entries& entries, Span window, const int64_t* revisions, Pane pane) {
+  append_keys(entries.table, entries.ids, entries.count);
+  aggregates_.append_results(entries.table, entries.pools, entries.ids, entries.count, aggregate_columns_);
+  if (revisions == nullptr)
+    revisions_.insert(revisions_.end(), entries.count, 0);
+  else
+    revisions_.insert(revisions_.end(), revisions, revisions + entries.count);
+  append_window(window, entries.count, pane);
+}
+
+void ResultBuilder::put(const Entries& entries, Span window, const int64_t* revisions, Pane pane, StepCounts& counts,
+                        Emitter& out) {
+  counts.panes += static_cast<int64_t>(entries.count);
+  size_t first = 0;  // of those not yet appended
+  const auto append_up_to = [&](size_t stop) {
+    while (first < stop) {
+      const size_t size = std::min(stop - first, room());
+      append({entries.table, entries.pools, entries.ids + first, size}, window,
+             revisions == nullptr ? nullptr : revisions + first, pane);
+      counts.rows_out += static_cast<int64_t>(size);
+      first += size;
+      if (room() == 0) flush(out);
+    }
+  };
+  if (aggregates_.may_overflow()) {
+    for (size_t i = 0; i < entries.count; ++i) {
+      const std::string* sum = aggregates_.overflow(entries.table.cells(entries.ids[i]));
+      if (sum == nullptr) continue;
+      append_up_to(i);
+      first = i + 1;
+      ++counts.panes_dead;
+      out.dead_pane(window.end - 1, reason::kOverflow,
+                    "'" + *sum + "' does not fit int64: " + keys_.describe(entries.table.key(entries.ids[i])) +
+                        ", window [" + std::to_string(window.start) + ", " + std::to_string(window.end) + "), pane " +
+                        std::string(pane_name(pane)) + ", revision " +
+                        std::to_string(revisions == nullptr ? 0 : revisions[i]) + "; sum(..., wide=True) holds it");
+    }
+  }
+  append_up_to(entries.count);
+}
+
+void ResultBuilder::put_merged(const KeyTable& table, uint32_t id, Span window, int64_t revision, StepCounts& counts,
+                               Emitter& out) {
+  append_keys(table, &id, 1);
+  for (Column& column : aggregate_columns_) column.append_null();
+  revisions_.push_back(revision);
+  append_window(window, 1, Pane::kMerged);
+  ++counts.rows_out;
+  if (room() == 0) flush(out);
 }
 
 void ResultBuilder::flush(Emitter& out) {
@@ -100,17 +154,17 @@ void ResultBuilder::flush(Emitter& out) {
   batch.length = rows_;
   batch.watermark = watermark_;
   for (Column& column : key_columns_) batch.columns.push_back(std::make_shared<Column>(std::move(column)));
-  batch.columns.push_back(int64_column(Type::kTimestamp, ends_, -size_));
-  batch.columns.push_back(int64_column(Type::kTimestamp, ends_, 0));
-  batch.columns.push_back(int64_column(Type::kInt64, revisions_, 0));
-  if (late_rows_ == 0 && rows_ == static_cast<int64_t>(kMaxRows)) {
+  batch.columns.push_back(int64_column(Type::kTimestamp, starts_));
+  batch.columns.push_back(int64_column(Type::kTimestamp, ends_));
+  batch.columns.push_back(int64_column(Type::kInt64, revisions_));
+  if (on_time_rows_ == static_cast<int64_t>(kMaxRows)) {
     if (!on_time_column_) on_time_column_ = on_time_column(rows_);
     batch.columns.push_back(on_time_column_);
-  } else if (late_rows_ == 0) {
+  } else if (on_time_rows_ == rows_) {
     batch.columns.push_back(on_time_column(rows_));
   } else {
     auto panes = std::make_shared<Column>(Type::kString);
-    for (const uint8_t is_late : late_) panes->append_string(is_late ? kLate : kOnTime);
+    for (const Pane pane : panes_) panes->append_string(pane_name(pane));
     batch.columns.push_back(std::move(panes));
   }
   for (Column& column : aggregate_columns_) batch.columns.push_back(std::make_shared<Column>(std::move(column)));

@@ -398,12 +398,9 @@ std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
   if (job.write_rows) must(plan->write({.streams = {stream}, .topic = "rows"}));
   if (job.window) {
     const WindowJob& window = *job.window;
-    WindowSpec spec;
+    WindowSpec spec = WindowSpec::hopping(window.size, window.slide, window.offset);
     spec.key_columns = window.keys;
     spec.null_key_group = window.null_group;
-    spec.size = window.size;
-    spec.slide = window.slide;
-    spec.offset = window.offset;
     spec.allowed_lateness = window.allowed_lateness;
     spec.emit_late_each = window.emit_late_each;
     spec.late_windows_rows = window.late_windows_rows;

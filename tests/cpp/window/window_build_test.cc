@@ -20,6 +20,8 @@ std::string error_of(const WindowSpec& spec) {
   return step.status().message();
 }
 
+FixedWindow& fixed(WindowSpec& spec) { return std::get<FixedWindow>(spec.kind); }
+
 WindowSpec good() {
   WindowSpec spec = WindowSpec::hopping(60'000, 10'000);
   spec.key_columns = {"truck"};
@@ -34,18 +36,18 @@ TEST(WindowBuildTest, RefusesTimesThatCannotBe) {
     change(spec);
     return !error_of(spec).empty();
   };
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.size = 0; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.size = -5; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.slide = 0; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.slide = 60'001; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.offset = 10'000; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.offset = -10'000; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.offset = kMinusInfinity; }));
-  EXPECT_FALSE(refused([](WindowSpec& s) { s.offset = -9'999; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.size = 100'001, s.slide = 100'000; }));
-  EXPECT_FALSE(refused([](WindowSpec& s) { s.size = 100'000, s.slide = 1; }));
-  EXPECT_TRUE(refused([](WindowSpec& s) { s.size = s.slide = kMaxDuration + 1; }));
-  EXPECT_FALSE(refused([](WindowSpec& s) { s.size = s.slide = kMaxDuration; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).size = 0; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).size = -5; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).slide = 0; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).slide = 60'001; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).offset = 10'000; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).offset = -10'000; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).offset = kMinusInfinity; }));
+  EXPECT_FALSE(refused([](WindowSpec& s) { fixed(s).offset = -9'999; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).size = 100'001, fixed(s).slide = 100'000; }));
+  EXPECT_FALSE(refused([](WindowSpec& s) { fixed(s).size = 100'000, fixed(s).slide = 1; }));
+  EXPECT_TRUE(refused([](WindowSpec& s) { fixed(s).size = fixed(s).slide = kMaxDuration + 1; }));
+  EXPECT_FALSE(refused([](WindowSpec& s) { fixed(s).size = fixed(s).slide = kMaxDuration; }));
   EXPECT_TRUE(refused([](WindowSpec& s) { s.allowed_lateness = -1; }));
   EXPECT_TRUE(refused([](WindowSpec& s) { s.allowed_lateness = kPlusInfinity; }));
 }
@@ -123,7 +125,7 @@ TEST(WindowBuildTest, FingerprintTellsWhatShapesTheStateAndNothingElse) {
   renamed.emit_late_each = true;
   EXPECT_EQ(print(good()), print(renamed));
   WindowSpec other = good();
-  other.slide = 20'000;
+  fixed(other).slide = 20'000;
   EXPECT_NE(print(good()), print(other));
   other = good();
   other.aggregates[0] = {"n", "count", "speed"};

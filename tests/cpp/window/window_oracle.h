@@ -43,7 +43,7 @@ struct OracleLate {
 
 class WindowOracle {
  public:
-  explicit WindowOracle(const WindowSpec& spec) : spec_(spec) {}
+  explicit WindowOracle(const WindowSpec& spec) : spec_(spec), fixed_(*spec.as<FixedWindow>()) {}
 
   void record(const Record& record) {
     ++counts.in;
@@ -54,7 +54,7 @@ class WindowOracle {
     std::vector<Millis> lost;
     std::vector<Millis> kept;
     for (const Millis start : starts(record.time)) {
-      const Millis end = start + spec_.size;
+      const Millis end = start + fixed_.size;
       (watermark_ != kMinusInfinity && end + spec_.allowed_lateness <= watermark_ ? lost : kept).push_back(end);
     }
     const auto add_late = [&](Millis end) {
@@ -125,20 +125,21 @@ class WindowOracle {
   // By trying every start near the record.
   std::vector<Millis> starts(Millis t) const {
     std::vector<Millis> result;
-    for (Millis start = t - spec_.size + 1; start <= t; ++start) {
-      if ((start - spec_.offset) % spec_.slide == 0) result.push_back(start);
+    for (Millis start = t - fixed_.size + 1; start <= t; ++start) {
+      if ((start - fixed_.offset) % fixed_.slide == 0) result.push_back(start);
     }
     return result;
   }
 
   void emit(Millis end, const std::string& key, const Window& window, bool is_late) {
-    panes.push_back({key, end - spec_.size, end, window.revisions - 1, is_late, window.records});
+    panes.push_back({key, end - fixed_.size, end, window.revisions - 1, is_late, window.records});
     ++counts.panes;
     ++counts.rows_out;
     for (const Record& record : window.records) counts.out += static_cast<int64_t>(held_.erase(record.index));
   }
 
   const WindowSpec spec_;
+  const FixedWindow fixed_;
   Millis watermark_ = kMinusInfinity;
   std::map<std::pair<Millis, std::string>, Window> windows_;
   std::set<std::pair<Millis, std::string>> due_;

@@ -45,9 +45,11 @@ Stream random_stream(std::mt19937_64& random) {
   Stream stream;
   WindowSpec& spec = stream.spec;
   spec.key_columns = {"k"};
-  spec.slide = 1 + below(12);
-  spec.size = below(2) ? spec.slide : spec.slide + below(20);
-  spec.offset = below(2 * spec.slide - 1) - (spec.slide - 1);
+  FixedWindow window;
+  window.slide = 1 + below(12);
+  window.size = below(2) ? window.slide : window.slide + below(20);
+  window.offset = below(2 * window.slide - 1) - (window.slide - 1);
+  spec.kind = window;
   spec.allowed_lateness = below(3) == 0 ? 0 : below(30);
   spec.emit_late_each = below(2) == 0;
   spec.late_windows_rows = below(2) == 0;
@@ -315,7 +317,7 @@ TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
       const OracleLate got{static_cast<size_t>(std::get<int64_t>(row[4])), std::get<int64_t>(row[6]),
                            std::get<Timestamp>(row[7]).millis, std::get<Timestamp>(row[9]).millis};
       EXPECT_EQ(oracle.late[i], got) << "late row " << i;
-      EXPECT_SCALAR(Scalar(Timestamp{got.end - stream.spec.size}), row[8]);
+      EXPECT_SCALAR(Scalar(Timestamp{got.end - stream.spec.as<FixedWindow>()->size}), row[8]);
       EXPECT_SCALAR(Scalar(std::string("window")), row[10]);
       EXPECT_SCALAR(Scalar(std::string("w")), row[11]);
     }

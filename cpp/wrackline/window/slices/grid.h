@@ -5,15 +5,14 @@
 #include <algorithm>
 #include <numeric>
 
-#include "wrackline/core/types.h"
+#include "wrackline/window/window.h"
 
 namespace wrackline {
 
 class Grid {
  public:
-  // REQUIRES: 0 < slide <= size.
-  Grid(Millis size, Millis slide, Millis offset)
-      : size_(size), slide_(slide), offset_(offset), slice_(std::gcd(size, slide)) {}
+  explicit Grid(const FixedWindow& window)
+      : size_(window.size), slide_(window.slide), offset_(window.offset), slice_(std::gcd(window.size, window.slide)) {}
 
   Millis size() const { return size_; }
   Millis slide() const { return slide_; }

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "wrackline/window/late_cells.h"
-#include "wrackline/window/window_step.h"
+#include "wrackline/window/slices/late_cells.h"
+#include "wrackline/window/slices/slice_step.h"
 
 namespace wrackline {
 namespace {
@@ -11,20 +11,16 @@ namespace {
 constexpr uint32_t kMergePiece = 16 * 1024;  // entries merged at once
 constexpr size_t kLatePiece = 512;           // late panes made at once
 
-std::string window_text(Millis start, Millis end) {
-  return "[" + std::to_string(start) + ", " + std::to_string(end) + ")";
-}
-
 }  // namespace
 
-void WindowStep::begin_firing(Millis target) {
+void SliceStep::begin_firing(Millis target) {
   firing_.emplace();
   firing_->target = target;
   firing_->done = watermark_;
   firing_->from = slices_.begin();
 }
 
-void WindowStep::fire_piece(Emitter& out) {
+void SliceStep::fire_piece(Emitter& out) {
   switch (firing_->stage) {
     case Stage::kFreeLate: {
       const auto it = late_windows_.begin();
@@ -41,7 +37,7 @@ void WindowStep::fire_piece(Emitter& out) {
   }
 }
 
-void WindowStep::next_window() {
+void SliceStep::next_window() {
   Firing& firing = *firing_;
   // Ends grow with slices, so the first slice that has one left has the smallest.
   Millis end = kPlusInfinity;
@@ -69,7 +65,7 @@ void WindowStep::next_window() {
   firing.stage = Stage::kMerge;
 }
 
-void WindowStep::merge_piece() {
+void SliceStep::merge_piece() {
   Firing& firing = *firing_;
   const Groups& from = firing.merge_slice->second->groups;
   const uint32_t stop = std::min(from.table.count(), firing.next + kMergePiece);
@@ -84,13 +80,13 @@ void WindowStep::merge_piece() {
   if (firing.merge_slice == slices_.end() || firing.merge_slice->first >= firing.end) firing.stage = Stage::kEmit;
 }
 
-void WindowStep::emit_piece(Emitter& out) {
+void SliceStep::emit_piece(Emitter& out) {
   Firing& firing = *firing_;
   const uint32_t count = firing.source->table.count();
   const auto size = std::min<size_t>(count - firing.next, results_.room());
   ids_.resize(size);
   std::iota(ids_.begin(), ids_.end(), firing.next);
-  emit_panes(*firing.source, ids_.data(), size, firing.end, nullptr, false, out);
+  emit_panes(*firing.source, size, firing.end, nullptr, Pane::kOnTime, out);
   firing.next += static_cast<uint32_t>(size);
   if (firing.next < count) return;
   count_emitted(firing.end);
@@ -98,7 +94,7 @@ void WindowStep::emit_piece(Emitter& out) {
   firing.stage = Stage::kNextWindow;
 }
 
-void WindowStep::finish_firing() {
+void SliceStep::finish_firing() {
   const Millis target = firing_->target;
   const Millis lost = plus(target, -spec_.allowed_lateness);
   firing_.reset();
@@ -131,7 +127,7 @@ void WindowStep::finish_firing() {
   find_boundary();
 }
 
-void WindowStep::find_boundary() {
+void SliceStep::find_boundary() {
   boundary_ = kPlusInfinity;
   if (slices_.empty()) return;
   const Millis freeing = grid_.end_after(slices_.begin()->first, lost_at(watermark_));
@@ -145,7 +141,7 @@ void WindowStep::find_boundary() {
 }
 
 // The pane that just came out holds every record of the window's slices.
-void WindowStep::count_emitted(Millis end) {
+void SliceStep::count_emitted(Millis end) {
   for (auto it = slices_.lower_bound(end - grid_.size()); it != slices_.end() && it->first < end; ++it) {
     Slice& slice = *it->second;
     if (slice.unemitted == 0) continue;
@@ -156,37 +152,14 @@ void WindowStep::count_emitted(Millis end) {
   }
 }
 
-void WindowStep::emit_panes(const Groups& groups, const uint32_t* ids, size_t count, Millis end,
-                            const int64_t* revisions, bool late, Emitter& out) {
-  counts_.panes += static_cast<int64_t>(count);
-  size_t first = 0;  // of those not yet appended
-  const auto append_up_to = [&](size_t stop) {
-    while (first < stop) {
-      const size_t size = std::min(stop - first, results_.room());
-      results_.append(groups.table, groups.pools, ids + first, size, end, revisions ? revisions + first : nullptr,
-                      late);
-      counts_.rows_out += static_cast<int64_t>(size);
-      first += size;
-      if (results_.room() == 0) results_.flush(out);
-    }
-  };
-  if (aggregates_.may_overflow()) {
-    for (size_t i = 0; i < count; ++i) {
-      const std::string* sum = aggregates_.overflow(groups.table.cells(ids[i]));
-      if (sum == nullptr) continue;
-      append_up_to(i);
-      first = i + 1;
-      ++counts_.panes_dead;
-      out.dead_pane(end - 1, reason::kOverflow,
-                    "'" + *sum + "' does not fit int64: " + keys_.describe(groups.table.key(ids[i])) + ", window " +
-                        window_text(end - grid_.size(), end) + ", pane " + (late ? "late" : "on_time") + ", revision " +
-                        std::to_string(revisions ? revisions[i] : 0) + "; sum(..., wide=True) holds it");
-    }
-  }
-  append_up_to(count);
+// The entries ids_[0 .. count).
+void SliceStep::emit_panes(const Groups& groups, size_t count, Millis end, const int64_t* revisions, Pane pane,
+                           Emitter& out) {
+  results_.put({groups.table, groups.pools, ids_.data(), count}, {.end = end, .start = end - grid_.size()}, revisions,
+               pane, counts_, out);
 }
 
-bool WindowStep::emit_due(Millis end, LateWindow& window, Emitter& out) {
+bool SliceStep::emit_due(Millis end, LateWindow& window, Emitter& out) {
   const size_t size = std::min(kLatePiece, window.due.size() - due_done_);
   emit_late_panes(end, window, window.due.data() + due_done_, size, out);
   due_done_ += size;
@@ -197,7 +170,7 @@ bool WindowStep::emit_due(Millis end, LateWindow& window, Emitter& out) {
   return true;
 }
 
-void WindowStep::emit_late_panes(Millis end, LateWindow& window, const uint32_t* late_ids, size_t count, Emitter& out) {
+void SliceStep::emit_late_panes(Millis end, LateWindow& window, const uint32_t* late_ids, size_t count, Emitter& out) {
   if (count == 0) return;
   aggregates_.clear_pools(late_merged_.pools, late_merged_.table.count());
   late_merged_.table.clear();
@@ -221,10 +194,10 @@ void WindowStep::emit_late_panes(Millis end, LateWindow& window, const uint32_t*
         aggregates_.merge(late_merged_.table, late_merged_.pools, ids_[i], from.table, from.pools, id);
     }
   }
-  emit_panes(late_merged_, ids_.data(), count, end, revisions_.data(), true, out);
+  emit_panes(late_merged_, count, end, revisions_.data(), Pane::kLate, out);
 }
 
-void WindowStep::before_commit() {
+void SliceStep::before_commit() {
   WL_CHECK(!busy());
   for (const auto& [end, window] : late_windows_) {
     if (window.due.empty()) continue;
@@ -234,7 +207,7 @@ void WindowStep::before_commit() {
   }
 }
 
-void WindowStep::commit_piece(Emitter& out) {
+void SliceStep::commit_piece(Emitter& out) {
   const auto it = late_windows_.lower_bound(commit_end_);
   if (it != late_windows_.end()) {
     commit_end_ = it->first;

@@ -1,8 +1,8 @@
-#include "wrackline/window/window_step.h"
+#include "wrackline/window/slices/slice_step.h"
 
 #include <algorithm>
 
-#include "wrackline/window/late_cells.h"
+#include "wrackline/window/slices/late_cells.h"
 
 namespace wrackline {
 
@@ -18,24 +18,27 @@ int64_t Groups::allocated_bytes() const {
 
 LateWindow::LateWindow() : keys(LateCells::initial()) {}
 
-WindowStep::WindowStep(std::string name, const WindowSpec& spec, SchemaPtr input, SchemaPtr output, KeyPacker keys,
-                       Aggregates aggregates)
+std::unique_ptr<Step> make_slice_step(std::string name, WindowShape shape) {
+  return std::make_unique<SliceStep>(std::move(name), std::move(shape));
+}
+
+SliceStep::SliceStep(std::string name, WindowShape shape)
     : Step(std::move(name)),
-      spec_(spec),
-      grid_(spec.size, spec.slide, spec.offset),
-      input_(std::move(input)),
-      late_schema_(window_late_schema(spec, *input_)),
-      keys_(std::move(keys)),
-      aggregates_(std::move(aggregates)),
+      spec_(std::move(shape.spec)),
+      grid_(*spec_.as<FixedWindow>()),
+      input_(std::move(shape.input)),
+      late_schema_(std::move(shape.late)),
+      keys_(std::move(shape.keys)),
+      aggregates_(std::move(shape.aggregates)),
       merged_(aggregates_),
       late_merged_(aggregates_),
-      results_(std::move(output), keys_, aggregates_, spec.size) {}
+      results_(std::move(shape.output), keys_, aggregates_) {}
 
-Millis WindowStep::lost_at(Millis watermark) const {
+Millis SliceStep::lost_at(Millis watermark) const {
   return std::max(freed_end_, plus(watermark, -spec_.allowed_lateness));
 }
 
-void WindowStep::take(Batch batch) {
+void SliceStep::take(Batch batch) {
   // A watermark that rose without a move is one.
   if (batch.watermark > watermark_ && batch.watermark != kPlusInfinity) {
     batch.moves.insert(batch.moves.begin(), Move{0, batch.watermark});
@@ -53,7 +56,7 @@ void WindowStep::take(Batch batch) {
   batch_ = std::move(batch);
 }
 
-Status WindowStep::advance(Emitter& out) {
+Status SliceStep::advance(Emitter& out) {
   if (firing_)
     fire_piece(out);
   else if (batch_)
@@ -63,7 +66,7 @@ Status WindowStep::advance(Emitter& out) {
   return {};
 }
 
-void WindowStep::scan(Emitter& out) {
+void SliceStep::scan(Emitter& out) {
   const Batch& batch = *batch_;
   const Millis* times = batch.event_times.data();
   const auto slice = static_cast<uint64_t>(grid_.slice());
@@ -102,7 +105,7 @@ void WindowStep::scan(Emitter& out) {
 }
 
 // Decides about one row; true when it goes into the slice of fast_group_ with the rest of the scan.
-bool WindowStep::judge(int64_t row, Emitter& out) {
+bool SliceStep::judge(int64_t row, Emitter& out) {
   if (keys_.is_null(row)) {
     ++counts_.dead_lettered;
     out.dead_letter(*batch_, row, reason::kNullKey, "a part of the key is null");
@@ -141,20 +144,20 @@ bool WindowStep::judge(int64_t row, Emitter& out) {
   return true;
 }
 
-void WindowStep::add_late_row(int64_t row, Millis end, Emitter& out) {
+void SliceStep::add_late_row(int64_t row, Millis end, Emitter& out) {
   const Millis by = watermark_ - (end + spec_.allowed_lateness) + 1;
   // Less than 1 only where another allowed lateness freed the window.
   late_rows_.push_back({row, std::max<Millis>(by, 1), watermark_, true, end - grid_.size(), end});
   if (late_rows_.size() >= ResultBuilder::kMaxRows) flush_late_rows(out);
 }
 
-void WindowStep::flush_late_rows(Emitter& out) {
+void SliceStep::flush_late_rows(Emitter& out) {
   if (late_rows_.empty()) return;
   out.emit(Port::kLate, late_batch(*batch_, late_schema_, late_rows_, "window", name()));
   late_rows_.clear();
 }
 
-Slice& WindowStep::slice_at(Millis start) {
+Slice& SliceStep::slice_at(Millis start) {
   std::unique_ptr<Slice>& place = slices_[start];
   if (place) return *place;
   if (spare_) {
@@ -167,7 +170,7 @@ Slice& WindowStep::slice_at(Millis start) {
 }
 
 // Puts the rows of the scan into their slices, slice by slice: within one they stay in order.
-void WindowStep::apply_scan(size_t count) {
+void SliceStep::apply_scan(size_t count) {
   if (scan_groups_.size() == 1) {
     update(*scan_groups_[0].slice, scan_rows_.data(), count);
     return;
@@ -187,7 +190,7 @@ void WindowStep::apply_scan(size_t count) {
   }
 }
 
-void WindowStep::update(Slice& slice, const uint32_t* rows, size_t count) {
+void SliceStep::update(Slice& slice, const uint32_t* rows, size_t count) {
   aggregates_.put(*batch_, keys_, rows, count, slice.groups.table, slice.groups.pools);
   slice.unemitted += static_cast<int64_t>(count);
   slice.count_changed = true;
@@ -196,7 +199,7 @@ void WindowStep::update(Slice& slice, const uint32_t* rows, size_t count) {
 
 // A row of a window that has fired and is not freed; `first` is the end of the first such one. No row of
 // the current scan goes into a slice of these windows, so the order among them does not matter.
-void WindowStep::put_late(int64_t row, Millis start, Millis first, Emitter& out) {
+void SliceStep::put_late(int64_t row, Millis start, Millis first, Emitter& out) {
   const TableKey key = row_key(keys_, row);
   const Millis last = std::min(grid_.last_end(start), grid_.previous_end(watermark_));
   for (Millis end = first; end <= last; end += grid_.slide()) {
@@ -232,14 +235,14 @@ void WindowStep::put_late(int64_t row, Millis start, Millis first, Emitter& out)
   }
 }
 
-bool WindowStep::has_key(const TableKey& key, Millis end) const {
+bool SliceStep::has_key(const TableKey& key, Millis end) const {
   for (auto it = slices_.lower_bound(end - grid_.size()); it != slices_.end() && it->first < end; ++it) {
     if (it->second->groups.table.find(key) != KeyTable::kNone) return true;
   }
   return false;
 }
 
-StepStatus WindowStep::status() const {
+StepStatus SliceStep::status() const {
   StepStatus status{.state_bytes = state_bytes()};
   Millis counted = kMinusInfinity;  // windows up to this end
   for (const auto& [start, slice] : slices_) {
@@ -254,11 +257,11 @@ StepStatus WindowStep::status() const {
 }
 
 // The index has four slots for three entries.
-int64_t WindowStep::entry_bytes() const {
+int64_t SliceStep::entry_bytes() const {
   return static_cast<int64_t>(KeyTable::kKeyBytes + merged_.table.cell_bytes() + 6);
 }
 
-int64_t WindowStep::state_bytes() const {
+int64_t SliceStep::state_bytes() const {
   int64_t bytes = merged_.allocated_bytes() + late_merged_.allocated_bytes() + results_.allocated_bytes();
   if (spare_) bytes += spare_->groups.allocated_bytes();
   for (const auto& [start, slice] : slices_)

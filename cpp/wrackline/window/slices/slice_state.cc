@@ -2,8 +2,8 @@
 // belongs to no window. docs/formats.md, "Window state".
 #include <charconv>
 
-#include "wrackline/window/late_cells.h"
-#include "wrackline/window/window_step.h"
+#include "wrackline/window/slices/late_cells.h"
+#include "wrackline/window/slices/slice_step.h"
 
 namespace wrackline {
 namespace {
@@ -19,7 +19,7 @@ bool parse_unit(std::string_view unit, char kind, Millis& time) {
 
 }  // namespace
 
-void WindowStep::freeze(FreezeSink& sink) {
+void SliceStep::freeze(FreezeSink& sink) {
   WL_CHECK(!busy());
   {
     ByteWriter out;
@@ -63,7 +63,7 @@ void WindowStep::freeze(FreezeSink& sink) {
   freeze_whole_ = false;
 }
 
-Status WindowStep::restore(std::string_view unit, bool whole, std::string_view bytes) {
+Status SliceStep::restore(std::string_view unit, bool whole, std::string_view bytes) {
   const std::string what = "step '" + name() + "', unit " + std::string(unit);
   ByteReader in(bytes);
   if (const auto version = in.get<uint8_t>(); in.failed() || version != kVersion) {
@@ -97,7 +97,7 @@ Status WindowStep::restore(std::string_view unit, bool whole, std::string_view b
   return in.finish(what);
 }
 
-Status WindowStep::restored(const StepCounts& counts) {
+Status SliceStep::restored(const StepCounts& counts) {
   counts_ = counts;
   for (auto& [end, window] : late_windows_) {
     for (uint32_t id = 0; id < window.keys.count(); ++id) {
@@ -110,9 +110,8 @@ Status WindowStep::restored(const StepCounts& counts) {
   return {};
 }
 
-std::string WindowStep::fingerprint() const {
-  return "window size=" + std::to_string(spec_.size) + " slide=" + std::to_string(spec_.slide) +
-         " offset=" + std::to_string(spec_.offset) + " key" + keys_.fingerprint() + " aggregates " +
+std::string SliceStep::fingerprint() const {
+  return "window " + describe_window(spec_.kind) + " key" + keys_.fingerprint() + " aggregates " +
          aggregates_.fingerprint();
 }
 

@@ -1,4 +1,4 @@
-// WindowStep: the step behind make_window_step. Its work comes in pieces: rows up to the next move of the
+// SliceStep: windows that are made of slices. Its work comes in pieces: rows up to the next move of the
 // watermark that fires or frees something, then that firing, window by window in order of their ends, at
 // most ResultBuilder::kMaxRows rows a piece.
 //
@@ -16,10 +16,10 @@
 
 #include "wrackline/core/late.h"
 #include "wrackline/window/aggregate.h"
-#include "wrackline/window/grid.h"
 #include "wrackline/window/key_table.h"
 #include "wrackline/window/result_builder.h"
-#include "wrackline/window/window.h"
+#include "wrackline/window/slices/grid.h"
+#include "wrackline/window/window_shape.h"
 
 namespace wrackline {
 
@@ -51,10 +51,9 @@ struct LateWindow {
   bool frozen = false;
 };
 
-class WindowStep final : public Step {
+class SliceStep final : public Step {
  public:
-  WindowStep(std::string name, const WindowSpec& spec, SchemaPtr input, SchemaPtr output, KeyPacker keys,
-             Aggregates aggregates);
+  SliceStep(std::string name, WindowShape shape);
 
   void take(Batch batch) override;
   Status advance(Emitter& out) override;
@@ -89,7 +88,7 @@ class WindowStep final : public Step {
   // Windows that end here or before are lost to every record.
   Millis lost_at(Millis watermark) const;
 
-  // Rows (window_step.cc).
+  // Rows (slice_step.cc).
   void scan(Emitter& out);
   bool judge(int64_t row, Emitter& out);
   void put_late(int64_t row, Millis start, Millis first, Emitter& out);
@@ -100,7 +99,7 @@ class WindowStep final : public Step {
   void flush_late_rows(Emitter& out);
   Slice& slice_at(Millis start);
 
-  // Firing (window_firing.cc).
+  // Firing (slice_firing.cc).
   void begin_firing(Millis target);
   void fire_piece(Emitter& out);
   void next_window();
@@ -112,8 +111,7 @@ class WindowStep final : public Step {
   // Emits some of the due late panes of a window; true when none is left.
   bool emit_due(Millis end, LateWindow& window, Emitter& out);
   void emit_late_panes(Millis end, LateWindow& window, const uint32_t* late_ids, size_t count, Emitter& out);
-  void emit_panes(const Groups& groups, const uint32_t* ids, size_t count, Millis end, const int64_t* revisions,
-                  bool late, Emitter& out);
+  void emit_panes(const Groups& groups, size_t count, Millis end, const int64_t* revisions, Pane pane, Emitter& out);
   void commit_piece(Emitter& out);
 
   const WindowSpec spec_;

@@ -448,6 +448,11 @@ class KeyedStream:
         later than that goes to `Stream.late` (``late="windows"``: also once for each hopping window that a record
         missed while it counts in another). `null_key`: records without a key are dead letters, or a group of their own.
 
+        `emit`: a window comes out whole each time (``"accumulate"``), with what is new since its row before
+        (``"delta"``), or once, when nothing can change it any more (``"final_only"``). `early`: also before its end,
+        whenever the watermark passes a multiple of this duration and something is new; `early_rows`: after so many new
+        records.
+
         >>> import wrackline as wl
         >>> rows = wl.from_records([{"k": "a", "ts": 1_000}, {"k": "a", "ts": 61_000}])
         >>> keyed = wl.Job("example").read(rows, time="ts").key_by("k")
@@ -477,12 +482,8 @@ class KeyedStream:
             null_key == "group",
             name,
         )
-        if window.kind not in ("tumbling", "hopping"):
-            raise NotYetError(f"{label}: {window.kind} comes with a later version; there are tumbling and hopping")
-        if emit != "accumulate":
-            raise NotYetError(f'{label}: emit="{emit}" comes with a later version')
-        if every is not None or early_rows is not None:
-            raise NotYetError(f"{label}: early panes come with a later version")
+        if window.kind in ("session", "rolling", "calendar"):
+            raise NotYetError(f"{label}: {window.kind} comes with a later version")
         windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed
 
@@ -542,7 +543,8 @@ class WindowedStream:
         label = self.name or "window"
         if unnamed:
             raise InvalidJobError(f"{label}: give each aggregate a name: .agg(n={shown(unnamed[0])})")
-        there = [*self.keyed.keys, "window_start", "window_end", "revision", "pane"]
+        keys = [*self.keyed.keys, *self.window.names]
+        there = [*keys, "revision", "pane"]
         specs = []
         inputs: dict[str, Any] = {}
         for output, aggregate in aggregates.items():
@@ -582,7 +584,6 @@ class WindowedStream:
         by, outputs = ", ".join(self.keyed.keys), ", ".join(f"{name}={one!r}" for name, one in aggregates.items())
         job._note(ref, f"by ({by}) in {self.window!r}{lateness}: {outputs}", self.keyed.stream._refs[0])
         job._holds[job._plan.step_name(ref[0])] = lambda size: window_state(size, self.allowed_lateness)
-        keys = [*self.keyed.keys, "window_start", "window_end"]
         return Stream(job, ref, job._plan.step_name(ref[0]), "window", keys)
 
     def _add(self, plan: Any, specs: list[tuple[str, str, str, bool]], inputs: dict[str, Any]) -> Ref:

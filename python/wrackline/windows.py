@@ -6,8 +6,7 @@
     >>> wl.hopping("1h", "5m", offset="30s")
     hopping("1h", "5m", offset="30s")
 
-`session`, `calendar`, `rolling`, `count_window` and `global_window` are checked already, and come with a later
-version.
+`session`, `calendar` and `rolling` are checked already, and come with a later version.
 """
 
 from __future__ import annotations
@@ -49,6 +48,18 @@ class Window:
         (True, False)
         """
         return self.kind not in ("rolling", "count_window")
+
+    @property
+    def names(self) -> list[str]:
+        """The columns of a result row that say which window of its key it is of.
+
+        >>> import wrackline as wl
+        >>> wl.count_window(100).names
+        ['window_start', 'window_end', 'window_number']
+        """
+        if self.kind == "rolling":
+            return []
+        return ["window_start", "window_end", *(["window_number"] if self.kind == "count_window" else [])]
 
     def __repr__(self) -> str:
         return self.text
@@ -157,11 +168,16 @@ def rolling(size: Duration) -> Window:
 
 
 def count_window(n: int) -> Window:
-    """Each `n` records of a key. Comes with a later version.
+    """Each `n` records of a key, in the order in which its partition has them; nothing is late for it.
+
+    Rows have the smallest event time as window_start, the largest + 1 ms as window_end, and a window_number. What is
+    incomplete at the end of a bounded input comes out ``early``.
 
     >>> import wrackline as wl
-    >>> wl.count_window(100)
-    count_window(100)
+    >>> rows = wl.from_records([{"v": 1, "ts": 1}, {"v": 2, "ts": 2}, {"v": 3, "ts": 3}])
+    >>> pairs = wl.Job("example").read(rows, time="ts").key_by().window(wl.count_window(2)).agg(total=wl.sum("v"))
+    >>> pairs.collect().to_polars().select("window_number", "pane", "total").rows()
+    [(0, 'on_time', 3), (1, 'early', 3)]
     """
     if isinstance(n, bool) or not isinstance(n, int) or n <= 0:
         raise InvalidJobError(f"count_window: n must be a whole number > 0, not {n!r}")
@@ -169,11 +185,14 @@ def count_window(n: int) -> Window:
 
 
 def global_window() -> Window:
-    """One window without bounds. Comes with a later version.
+    """One window without bounds: all records of a key. It comes out at the end of a bounded input, or early.
 
     >>> import wrackline as wl
-    >>> wl.global_window()
-    global_window()
+    >>> rows = wl.from_records([{"v": 1, "ts": 1}, {"v": 2, "ts": 2}, {"v": 3, "ts": 3}])
+    >>> keyed = wl.Job("example").read(rows, time="ts").key_by()
+    >>> running = keyed.window(wl.global_window(), early_rows=2).agg(total=wl.sum("v"))
+    >>> running.collect(revisions="all").to_polars().select("revision", "pane", "total").rows()
+    [(0, 'early', 3), (1, 'on_time', 6)]
     """
     return Window("global_window", "global_window()", {})
 

@@ -64,8 +64,10 @@ void append_initial(Buffer<uint8_t>& initial, PartKind kind) {
 
 }  // namespace
 
-Result<Aggregates> Aggregates::make(const std::vector<AggregateSpec>& specs, const Schema& input) {
+Result<Aggregates> Aggregates::make(const std::vector<AggregateSpec>& specs, const Schema& input, bool with_head) {
   Aggregates aggregates;
+  aggregates.with_head_ = with_head;
+  if (with_head) append_initial(aggregates.initial_, EntryHead());
   for (const AggregateSpec& spec : specs) WL_RETURN_IF_ERROR(aggregates.add(spec, input));
   aggregates.find_fused();
   return aggregates;

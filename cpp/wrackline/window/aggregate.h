@@ -84,10 +84,20 @@ struct Part {
   int pool;         // -1: none
 };
 
+// What a step may keep of each entry, at the start of its cells, beside the aggregates. Rows and merges update it, but
+// for `number`, which is the step's own.
+struct EntryHead {
+  int64_t rows = 0;  // records, since the entry was made or reset
+  int64_t number = 0;
+  Millis first = kPlusInfinity;  // their smallest and largest event time
+  Millis last = kMinusInfinity;
+};
+
 class Aggregates {
  public:
-  // Fails on unknown functions and columns and on types that a function does not take.
-  static Result<Aggregates> make(const std::vector<AggregateSpec>& specs, const Schema& input);
+  // Fails on unknown functions and columns and on types that a function does not take. `with_head`: entries begin
+  // with an EntryHead.
+  static Result<Aggregates> make(const std::vector<AggregateSpec>& specs, const Schema& input, bool with_head = false);
 
   const std::vector<Field>& fields() const { return fields_; }
   const Buffer<uint8_t>& initial() const { return initial_; }
@@ -103,6 +113,8 @@ class Aggregates {
   // Merges entry `from_id` of a later slice into entry `id`.
   void merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, const KeyTable& from,
              const std::vector<Pool>& from_pools, uint32_t from_id) const;
+  // The entry as it was when it was new, but for the number in its head.
+  void reset(KeyTable& table, std::vector<Pool>& pools, uint32_t id) const;
   // Objects for entries up to `count`, empty.
   void grow_pools(std::vector<Pool>& pools, uint32_t count) const;
   void clear_pools(std::vector<Pool>& pools, uint32_t count) const;
@@ -166,6 +178,7 @@ class Aggregates {
   std::vector<int> checked_sums_;  // outputs
   Buffer<uint8_t> initial_;
   int pool_count_ = 0;
+  bool with_head_ = false;
   std::string fingerprint_;
 };
 

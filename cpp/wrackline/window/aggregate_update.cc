@@ -256,7 +256,7 @@ void update_objects(const Part& part, const Target& target, const Column& column
 
 void Aggregates::put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
                      std::vector<Pool>& pools) const {
-  if (fused_.column >= 0 && other_parts_.empty()) {
+  if (fused_.column >= 0 && other_parts_.empty() && !with_head_) {
     const Column& column = batch.column(fused_.column);
     if (fused_.is_float) {
       table.each(keys, rows, count, FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
@@ -279,6 +279,15 @@ void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t
   for (size_t i = 0; i < count; ++i) cells[i] = table.cells(ids[i]);
   const Target target{rows, ids, count, cells.data(), batch.event_times.data()};
   if (pool_count_ > 0) grow_pools(pools, table.count());
+  if (with_head_) {
+    for (size_t i = 0; i < count; ++i) {
+      auto head = load_cell<EntryHead>(cells[i]);
+      ++head.rows;
+      head.first = std::min(head.first, target.times[rows[i]]);
+      head.last = std::max(head.last, target.times[rows[i]]);
+      store_cell(cells[i], head);
+    }
+  }
   if (fused_.column >= 0) {
     const Column& column = batch.column(fused_.column);
     const auto each_with = [&](const auto& put_value) {
@@ -309,6 +318,14 @@ void Aggregates::merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, c
                        const std::vector<Pool>& from_pools, uint32_t from_id) const {
   uint8_t* cells = table.cells(id);
   const uint8_t* other_cells = from.cells(from_id);
+  if (with_head_) {
+    auto head = load_cell<EntryHead>(cells);
+    const auto other = load_cell<EntryHead>(other_cells);
+    head.rows += other.rows;
+    head.first = std::min(head.first, other.first);
+    head.last = std::max(head.last, other.last);
+    store_cell(cells, head);
+  }
   for (const Part& part : parts_) {
     uint8_t* cell = cells + part.offset;
     const uint8_t* other = other_cells + part.offset;

@@ -147,9 +147,10 @@ class KeyTable {
   void freeze(bool whole, bool with_extra, ByteWriter& out, Extra extra);
   // True when so much is dirty that a whole copy costs no more.
   bool mostly_dirty() const;
-  // Takes what freeze() wrote; calls extra(id, reader) -> Status for each entry.
+  // Takes what freeze() wrote; calls extra(id, reader) -> Status for each entry. `more`: cells that were written had
+  // so many bytes more at their start than these (which are dropped), or fewer (which are as in a new entry).
   template <typename Extra>
-  Status restore(ByteReader& in, Extra extra);
+  Status restore(ByteReader& in, Extra extra, int64_t more = 0);
 
   // Empties it, keeping memory for as many entries again.
   void clear();
@@ -297,9 +298,12 @@ void KeyTable::freeze(bool whole, bool with_extra, ByteWriter& out, Extra extra)
 }
 
 template <typename Extra>
-Status KeyTable::restore(ByteReader& in, Extra extra) {
+Status KeyTable::restore(ByteReader& in, Extra extra, int64_t more) {
   const auto bad = [] { return Status::corruption("window state: a block that does not fit"); };
-  if (in.get<uint32_t>() != stride_) return bad();
+  const auto written = static_cast<size_t>(static_cast<int64_t>(stride_) + more);  // bytes of an entry
+  if (in.get<uint32_t>() != written) return bad();
+  const size_t skipped = more > 0 ? static_cast<size_t>(more) : 0;
+  const size_t missing = more < 0 ? static_cast<size_t>(-more) : 0;
   const auto count = in.get<uint32_t>();
   const auto arena_from = in.get<uint64_t>();
   const auto arena_size = in.get<uint64_t>();
@@ -313,13 +317,18 @@ Status KeyTable::restore(ByteReader& in, Extra extra) {
     const uint64_t first = uint64_t{chunk} * kChunkRows;
     if (in.failed() || first >= count || first > count_) return bad();
     const auto rows = static_cast<uint32_t>(std::min<uint64_t>(kChunkRows, count - first));
-    const std::string_view bytes = in.get_bytes(rows * stride_);
+    const std::string_view bytes = in.get_bytes(rows * written);
     if (in.failed()) return bad();
     for (uint32_t row = 0; row < rows; ++row) {
       const auto id = static_cast<uint32_t>(first) + row;
       const bool is_new = id >= count_;
       if (is_new) append_entry();
-      std::memcpy(entry(id), bytes.data() + row * stride_, stride_);
+      const char* from = bytes.data() + row * written;
+      uint8_t* to = entry(id);
+      std::memcpy(to, from, kKeyBytes);
+      if (missing > 0 && is_new) std::memcpy(to + kKeyBytes, initial_.data(), missing);
+      const size_t rest = stride_ - kKeyBytes - missing;
+      if (rest > 0) std::memcpy(to + kKeyBytes + missing, from + kKeyBytes + skipped, rest);
       if (length_at(entry(id)) > kInlineBytes && arena_offset_at(entry(id)) + length_at(entry(id)) > arena_.size()) {
         return bad();
       }

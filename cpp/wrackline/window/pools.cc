@@ -1,7 +1,9 @@
 // The variable-width parts of aggregates.
 #include <algorithm>
+#include <cstring>
 
 #include "wrackline/window/aggregate.h"
+#include "wrackline/window/cells.h"
 
 namespace wrackline {
 
@@ -66,6 +68,23 @@ void Aggregates::grow_pools(std::vector<Pool>& pools, uint32_t count) const {
     } else if (pool.texts.size() < count) {
       pool.texts.resize(count);
     }
+  }
+}
+
+void Aggregates::reset(KeyTable& table, std::vector<Pool>& pools, uint32_t id) const {
+  uint8_t* cells = table.cells(id);
+  const int64_t number = with_head_ ? load_cell<EntryHead>(cells).number : 0;
+  if (!initial_.empty()) std::memcpy(cells, initial_.data(), initial_.size());
+  if (with_head_) {
+    auto head = load_cell<EntryHead>(cells);
+    head.number = number;
+    store_cell(cells, head);
+  }
+  table.mark_dirty(id);
+  for (Pool& pool : pools) {
+    if (id < pool.texts.size()) pool.texts[id].clear();
+    if (id < pool.lists.size()) pool.lists[id].clear();
+    if (id < pool.sets.size()) pool.sets[id].clear();
   }
 }
 

@@ -35,7 +35,11 @@ std::string_view pane_name(Pane pane) {
 }
 
 ResultBuilder::ResultBuilder(SchemaPtr schema, const KeyPacker& keys, const Aggregates& aggregates)
-    : schema_(std::move(schema)), keys_(keys), aggregates_(aggregates) {
+    : schema_(std::move(schema)),
+      keys_(keys),
+      aggregates_(aggregates),
+      bounded_(!schema_->field(schema_->index_of("window_start")).nullable),
+      numbered_(schema_->index_of("window_number") >= 0) {
   reset();
 }
 
@@ -48,6 +52,7 @@ void ResultBuilder::reset() {
   for (const Field& field : aggregates_.fields()) aggregate_columns_.emplace_back(field.type, field.item);
   starts_.clear();
   ends_.clear();
+  numbers_.clear();
   revisions_.clear();
   panes_.clear();
   moves_.clear();
@@ -104,6 +109,21 @@ void ResultBuilder::append(const Entries& entries, Span window, const int64_t* r
   else
     revisions_.insert(revisions_.end(), revisions, revisions + entries.count);
   append_window(window, entries.count, pane);
+  if (entries.windows == nullptr) return;
+  for (size_t i = 0; i < entries.count; ++i) {
+    starts_[starts_.size() - entries.count + i] = entries.windows[i].start;
+    ends_[ends_.size() - entries.count + i] = entries.windows[i].end;
+  }
+  if (numbered_) numbers_.insert(numbers_.end(), entries.numbers, entries.numbers + entries.count);
+}
+
+// What a message says of one pane: its key and its window.
+std::string ResultBuilder::describe(const Entries& entries, size_t i, Span window) const {
+  const std::string key = keys_.describe(entries.table.key(entries.ids[i]));
+  if (!bounded_) return key + ", global window";
+  if (entries.windows != nullptr) window = entries.windows[i];
+  const std::string number = numbered_ ? " number " + std::to_string(entries.numbers[i]) : "";
+  return key + ", window" + number + " [" + std::to_string(window.start) + ", " + std::to_string(window.end) + ")";
 }
 
 void ResultBuilder::put(const Entries& entries, Span window, const int64_t* revisions, Pane pane, StepCounts& counts,
@@ -113,8 +133,7 @@ void ResultBuilder::put(const Entries& entries, Span window, const int64_t* revi
   const auto append_up_to = [&](size_t stop) {
     while (first < stop) {
       const size_t size = std::min(stop - first, room());
-      append({entries.table, entries.pools, entries.ids + first, size}, window,
-             revisions == nullptr ? nullptr : revisions + first, pane);
+      append(entries.part(first, size), window, revisions == nullptr ? nullptr : revisions + first, pane);
       counts.rows_out += static_cast<int64_t>(size);
       first += size;
       if (room() == 0) flush(out);
@@ -127,9 +146,9 @@ void ResultBuilder::put(const Entries& entries, Span window, const int64_t* revi
       append_up_to(i);
       first = i + 1;
       ++counts.panes_dead;
-      out.dead_pane(window.end - 1, reason::kOverflow,
-                    "'" + *sum + "' does not fit int64: " + keys_.describe(entries.table.key(entries.ids[i])) +
-                        ", window [" + std::to_string(window.start) + ", " + std::to_string(window.end) + "), pane " +
+      const Millis end = entries.windows == nullptr ? window.end : entries.windows[i].end;
+      out.dead_pane(end - 1, reason::kOverflow,
+                    "'" + *sum + "' does not fit int64: " + describe(entries, i, window) + ", pane " +
                         std::string(pane_name(pane)) + ", revision " +
                         std::to_string(revisions == nullptr ? 0 : revisions[i]) + "; sum(..., wide=True) holds it");
     }
@@ -154,8 +173,13 @@ void ResultBuilder::flush(Emitter& out) {
   batch.length = rows_;
   batch.watermark = watermark_;
   for (Column& column : key_columns_) batch.columns.push_back(std::make_shared<Column>(std::move(column)));
-  batch.columns.push_back(int64_column(Type::kTimestamp, starts_));
-  batch.columns.push_back(int64_column(Type::kTimestamp, ends_));
+  if (bounded_) {
+    batch.columns.push_back(int64_column(Type::kTimestamp, starts_));
+    batch.columns.push_back(int64_column(Type::kTimestamp, ends_));
+  } else {
+    batch.columns.insert(batch.columns.end(), 2, null_column({"", Type::kTimestamp, true}, rows_));
+  }
+  if (numbered_) batch.columns.push_back(int64_column(Type::kInt64, numbers_));
   batch.columns.push_back(int64_column(Type::kInt64, revisions_));
   if (on_time_rows_ == static_cast<int64_t>(kMaxRows)) {
     if (!on_time_column_) on_time_column_ = on_time_column(rows_);

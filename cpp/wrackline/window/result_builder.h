@@ -31,6 +31,14 @@ struct Entries {
   const std::vector<Pool>& pools;
   const uint32_t* ids;
   size_t count;
+  // Of each entry, where they are not the same for all: the bounds of its records (of count and global windows), and
+  // which window of its key it is (of count windows).
+  const Span* windows = nullptr;
+  const int64_t* numbers = nullptr;
+
+  Entries part(size_t first, size_t size) const {
+    return {table, pools, ids + first, size, windows ? windows + first : nullptr, numbers ? numbers + first : nullptr};
+  }
 };
 
 class ResultBuilder {
@@ -59,10 +67,13 @@ class ResultBuilder {
   void append_keys(const KeyTable& table, const uint32_t* ids, size_t count);
   void append(const Entries& entries, Span window, const int64_t* revisions, Pane pane);
   void append_window(Span window, size_t count, Pane pane);
+  std::string describe(const Entries& entries, size_t i, Span window) const;
 
   const SchemaPtr schema_;
   const KeyPacker& keys_;
   const Aggregates& aggregates_;
+  const bool bounded_;   // rows have their window's bounds; else null, and are as late as their last record
+  const bool numbered_;  // rows have their window's number
   Millis watermark_ = kMinusInfinity;  // below the step, before the first row that is collected
 
   int64_t rows_ = 0;
@@ -70,6 +81,7 @@ class ResultBuilder {
   std::vector<Column> aggregate_columns_;
   Buffer<int64_t> starts_;
   Buffer<int64_t> ends_;
+  Buffer<int64_t> numbers_;
   Buffer<int64_t> revisions_;
   Buffer<Pane> panes_;
   int64_t on_time_rows_ = 0;

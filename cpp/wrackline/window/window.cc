@@ -93,7 +93,7 @@ Result<WindowShape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
   WL_RETURN_IF_ERROR(check_triggers(spec));
   WL_CHECK(spec.hidden >= 0 && spec.hidden <= input->size());
   WL_ASSIGN_OR_RETURN(KeyPacker keys, KeyPacker::make(*input, spec.key_columns, spec.null_key_group));
-  WL_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::make(spec.aggregates, *input));
+  WL_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::make(spec.aggregates, *input, needs_entry_head(spec)));
   std::vector<Field> fields;
   std::string which;
   if (spec.as<RollingWindow>()) {
@@ -121,6 +121,11 @@ Result<WindowShape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
 }
 
 }  // namespace
+
+bool needs_entry_head(const WindowSpec& spec) {
+  if (spec.as<SessionWindow>() || spec.as<RollingWindow>()) return false;
+  return spec.early || spec.early_rows || spec.as<CountWindow>() || spec.as<GlobalWindow>();
+}
 
 bool WindowSpec::emits_more_than_once() const {
   if (as<RollingWindow>() || as<CountWindow>() || emit != EmitMode::kAccumulate) return false;
@@ -166,7 +171,8 @@ std::string describe_window(const WindowKind& kind) {
 
 Result<std::unique_ptr<Step>> make_window_step(std::string name, const WindowSpec& spec, const SchemaPtr& input) {
   WL_ASSIGN_OR_RETURN(WindowShape shape, shape_of(spec, input));
-  if (!spec.as<FixedWindow>()) return Status::invalid(kind_name(spec.kind) + " comes with a later version");
+  if (spec.as<SessionWindow>() || spec.as<RollingWindow>() || spec.as<CalendarWindow>())
+    return Status::invalid(kind_name(spec.kind) + " comes with a later version");
   return make_slice_step(std::move(name), std::move(shape));
 }
 

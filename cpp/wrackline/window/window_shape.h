@@ -19,6 +19,9 @@ struct WindowShape {
   Aggregates aggregates;
 };
 
+// Entries keep an EntryHead.
+bool needs_entry_head(const WindowSpec& spec);
+
 std::unique_ptr<Step> make_slice_step(std::string name, WindowShape shape);
 std::unique_ptr<Step> make_session_step(std::string name, WindowShape shape);
 std::unique_ptr<Step> make_rolling_step(std::string name, WindowShape shape);

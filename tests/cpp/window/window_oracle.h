@@ -28,8 +28,9 @@ struct OraclePane {
   std::string key;
   Millis start = 0;
   Millis end = 0;
+  int64_t number = 0;  // of a count window
   int64_t revision = 0;
-  bool late = false;
+  std::string pane;
   std::vector<Record> records;  // in partition order
 };
 
@@ -41,9 +42,10 @@ struct OracleLate {
   friend bool operator==(const OracleLate&, const OracleLate&) = default;
 };
 
+// Windows that are made of slices.
 class WindowOracle {
  public:
-  explicit WindowOracle(const WindowSpec& spec) : spec_(spec), fixed_(*spec.as<FixedWindow>()) {}
+  explicit WindowOracle(const WindowSpec& spec) : spec_(spec) {}
 
   void record(const Record& record) {
     ++counts.in;
@@ -51,56 +53,54 @@ class WindowOracle {
       ++counts.dead_lettered;
       return;
     }
-    std::vector<Millis> lost;
-    std::vector<Millis> kept;
-    for (const Millis start : starts(record.time)) {
-      const Millis end = start + fixed_.size;
-      (watermark_ != kMinusInfinity && end + spec_.allowed_lateness <= watermark_ ? lost : kept).push_back(end);
-    }
+    std::vector<Bounds> lost;
+    std::vector<Bounds> kept;
+    for (const Bounds& bounds : windows_of(record.time))
+      (freed(bounds.first, watermark_) ? lost : kept).push_back(bounds);
     const auto add_late = [&](Millis end) {
       late.push_back({record.index, watermark_ - (end + spec_.allowed_lateness) + 1, watermark_, end});
     };
     if (kept.empty()) {
       ++counts.late;
-      add_late(*std::max_element(lost.begin(), lost.end()));
+      add_late(std::max_element(lost.begin(), lost.end())->first);
       return;
     }
     counts.windows_missed += static_cast<int64_t>(lost.size());
     if (spec_.late_windows_rows) {
-      for (const Millis end : lost) add_late(end);
+      for (const Bounds& bounds : lost) add_late(bounds.first);
     }
     held_.insert(record.index);
-    for (const Millis end : kept) {
-      Window& window = windows_[{end, *record.key}];
-      window.records.push_back(record);
-      if (watermark_ == kMinusInfinity || end > watermark_) continue;
-      ++window.revisions;
-      if (spec_.emit_late_each)
-        emit(end, *record.key, window, true);
-      else
-        due_.insert({end, *record.key});
-    }
+    for (const Bounds& bounds : kept) put(record, {bounds, *record.key});
   }
 
   void move(Millis watermark) {
-    if (watermark <= watermark_) return;
     for (auto& [name, window] : windows_) {
-      const auto& [end, key] = name;
-      const bool fired = watermark_ != kMinusInfinity && end <= watermark_;
-      if (fired) {
-        if (freed(end, watermark) && due_.erase(name) > 0) emit(end, key, window, true);
-      } else if (end <= watermark) {
+      if (fired(name.first.first, watermark_) && freed(name.first.first, watermark) && window.due) emit(name, "late");
+    }
+    for (auto& [name, window] : windows_) {
+      const Millis end = name.first.first;
+      if (fired(end, watermark_) || !fired(end, watermark)) continue;
+      const bool only_news = spec_.emit == EmitMode::kDelta || spec_.as<CountWindow>();
+      if (only_news && window.news.empty()) continue;
+      ++window.revisions;
+      emit(name, spec_.as<CountWindow>() ? "early" : spec_.emit == EmitMode::kFinalOnly ? "final" : "on_time");
+    }
+    if (spec_.early && watermark != kPlusInfinity &&
+        (watermark_ == kMinusInfinity || multiple(watermark) > multiple(watermark_))) {
+      for (auto& [name, window] : windows_) {
+        if (fired(name.first.first, watermark) || window.news.empty()) continue;
         ++window.revisions;
-        emit(end, key, window, false);
+        emit(name, "early");
       }
     }
-    std::erase_if(windows_, [&](const auto& window) { return freed(window.first.first, watermark); });
-    watermark_ = watermark;
+    std::erase_if(windows_, [&](const auto& window) { return freed(window.first.first.first, watermark); });
+    if (watermark != kPlusInfinity) watermark_ = watermark;
   }
 
   void commit() {
-    for (const auto& [end, key] : due_) emit(end, key, windows_.at({end, key}), true);
-    due_.clear();
+    for (auto& [name, window] : windows_) {
+      if (window.due) emit(name, "late");
+    }
   }
 
   StepCounts counts_now() const {
@@ -113,36 +113,78 @@ class WindowOracle {
   std::vector<OracleLate> late;
 
  private:
+  using Bounds = std::pair<Millis, Millis>;  // end, start
+  using Name = std::pair<Bounds, std::string>;
   struct Window {
     std::vector<Record> records;
+    std::vector<Record> news;  // since the last pane
     int64_t revisions = 0;
+    int64_t number = 0;
+    bool due = false;
   };
 
   bool freed(Millis end, Millis watermark) const {
-    return watermark == kPlusInfinity || end + spec_.allowed_lateness <= watermark;
+    if (watermark == kPlusInfinity) return true;
+    return end != kPlusInfinity && watermark != kMinusInfinity && end + spec_.allowed_lateness <= watermark;
   }
+  bool fired(Millis end, Millis watermark) const {
+    return spec_.emit == EmitMode::kFinalOnly ? freed(end, watermark) : end <= watermark;
+  }
+  Millis multiple(Millis watermark) const { return floor_div(watermark, *spec_.early); }
 
   // By trying every start near the record.
-  std::vector<Millis> starts(Millis t) const {
-    std::vector<Millis> result;
-    for (Millis start = t - fixed_.size + 1; start <= t; ++start) {
-      if ((start - fixed_.offset) % fixed_.slide == 0) result.push_back(start);
+  std::vector<Bounds> windows_of(Millis t) const {
+    const auto* fixed = spec_.as<FixedWindow>();
+    if (fixed == nullptr) return {{kPlusInfinity, kMinusInfinity}};
+    std::vector<Bounds> result;
+    for (Millis start = t - fixed->size + 1; start <= t; ++start) {
+      if ((start - fixed->offset) % fixed->slide == 0) result.emplace_back(start + fixed->size, start);
     }
     return result;
   }
 
-  void emit(Millis end, const std::string& key, const Window& window, bool is_late) {
-    panes.push_back({key, end - fixed_.size, end, window.revisions - 1, is_late, window.records});
+  void put(const Record& record, const Name& name) {
+    Window& window = windows_[name];
+    window.records.push_back(record);
+    window.news.push_back(record);
+    const auto rows = static_cast<int64_t>(window.news.size());
+    if (fired(name.first.first, watermark_)) {
+      ++window.revisions;
+      window.due = true;
+      if (spec_.emit_late_each) emit(name, "late");
+    } else if (const auto* count = spec_.as<CountWindow>()) {
+      if (rows < count->rows) return;
+      ++window.revisions;
+      emit(name, "on_time");
+      ++window.number;
+      window.revisions = 0;
+      window.records.clear();
+    } else if (spec_.early_rows && rows == *spec_.early_rows) {
+      ++window.revisions;
+      emit(name, "early");
+    }
+  }
+
+  void emit(const Name& name, const std::string& pane) {
+    Window& window = windows_.at(name);
+    Bounds bounds = name.first;
+    const auto& records = spec_.emit == EmitMode::kDelta ? window.news : window.records;
+    if (bounds.first == kPlusInfinity) {
+      bounds = {kMinusInfinity, kPlusInfinity};
+      for (const Record& record : records)
+        bounds = {std::max(bounds.first, record.time + 1), std::min(bounds.second, record.time)};
+    }
+    panes.push_back({name.second, bounds.second, bounds.first, window.number, window.revisions - 1, pane, records});
     ++counts.panes;
     ++counts.rows_out;
     for (const Record& record : window.records) counts.out += static_cast<int64_t>(held_.erase(record.index));
+    window.news.clear();
+    window.due = false;
   }
 
   const WindowSpec spec_;
-  const FixedWindow fixed_;
   Millis watermark_ = kMinusInfinity;
-  std::map<std::pair<Millis, std::string>, Window> windows_;
-  std::set<std::pair<Millis, std::string>> due_;
+  std::map<Name, Window> windows_;
   std::set<size_t> held_;
 };
 

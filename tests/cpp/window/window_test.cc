@@ -377,18 +377,18 @@ TEST(WindowTest, RefusesStateThatIsNotItsOwn) {
   w.flush();
   Checkpoint checkpoint;
   checkpoint.take(*w.step);
-  const Bytes& block = checkpoint.units().at("s:0")[0].second;
+  const Bytes& block = checkpoint.units().at("s:0:10")[0].second;
   const std::string good(reinterpret_cast<const char*>(block.data()), block.size());
   for (size_t cut = 0; cut < good.size(); cut += 7) {
     auto step = make_window_step("w", w.spec, kInput).value();
-    EXPECT_EQ(Code::kCorruption, step->restore("s:0", true, good.substr(0, cut)).code()) << cut;
+    EXPECT_EQ(Code::kCorruption, step->restore("s:0:10", true, good.substr(0, cut)).code()) << cut;
   }
   auto step = make_window_step("w", w.spec, kInput).value();
-  EXPECT_EQ(Code::kCorruption, step->restore("s:3", true, good).code()) << "no slice starts at 3";
+  EXPECT_EQ(Code::kCorruption, step->restore("s:3:13", true, good).code()) << "no slice starts at 3";
   EXPECT_EQ(Code::kCorruption, step->restore("x", true, good).code());
   std::string newer = good;
   newer[0] = 9;
-  EXPECT_EQ(Code::kCorruption, step->restore("s:0", true, newer).code());
+  EXPECT_EQ(Code::kCorruption, step->restore("s:0:10", true, newer).code());
 }
 
 TEST(WindowTest, StateOfAKeyInASliceStaysSmall) {

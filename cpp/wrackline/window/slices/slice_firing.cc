@@ -2,95 +2,119 @@
 #include <algorithm>
 #include <numeric>
 
-#include "wrackline/window/slices/late_cells.h"
 #include "wrackline/window/slices/slice_step.h"
 
 namespace wrackline {
 namespace {
 
-constexpr uint32_t kMergePiece = 16 * 1024;  // entries merged at once
-constexpr size_t kLatePiece = 512;           // late panes made at once
+constexpr uint32_t kPiece = 16 * 1024;  // entries looked at at once
 
 }  // namespace
 
 void SliceStep::begin_firing(Millis target) {
   firing_.emplace();
   firing_->target = target;
-  firing_->done = watermark_;
+  firing_->done = after_ends(fired_at(watermark_));
   firing_->from = slices_.begin();
 }
 
 void SliceStep::fire_piece(Emitter& out) {
   switch (firing_->stage) {
     case Stage::kFreeLate: {
-      const auto it = late_windows_.begin();
-      if (it == late_windows_.end() || it->first > lost_at(firing_->target))
+      const auto it = windows_.begin();
+      if (it == windows_.end() || it->first.end > std::min(lost_at(firing_->target), fired_at(watermark_)))
         firing_->stage = Stage::kNextWindow;
-      else if (emit_due(it->first, it->second, out))
-        late_windows_.erase(it);
+      else if (emit_due(it->first, it->second, Pane::kLate, out))
+        windows_.erase(it);
       return;
     }
     case Stage::kNextWindow: return next_window();
     case Stage::kMerge: return merge_piece();
     case Stage::kEmit: return emit_piece(out);
+    case Stage::kNextEarly: return next_early_window();
+    case Stage::kGatherEarly: return gather_early_piece();
+    case Stage::kEmitEarly: return emit_early_piece(out);
+    case Stage::kSettleEarly: return settle_early_piece();
     case Stage::kDone: return finish_firing();
   }
 }
 
 void SliceStep::next_window() {
   Firing& firing = *firing_;
-  // Ends grow with slices, so the first slice that has one left has the smallest.
-  Millis end = kPlusInfinity;
+  // Windows grow with slices, so the first slice that has one left has the smallest.
+  std::optional<Span> window;
   for (; firing.from != slices_.end(); ++firing.from) {
-    end = grid_.end_after(firing.from->first, firing.done);
-    if (end != kPlusInfinity) break;
+    window = grid_.window_after(firing.from->first, firing.done);
+    if (window) break;
   }
-  if (end == kPlusInfinity || end > firing.target) {
-    firing.stage = Stage::kDone;
+  if (!window || window->end > fired_at(firing.target)) {
+    const bool early = spec_.early && firing.target != kPlusInfinity && firing.target >= next_early(watermark_);
+    firing.stage = early ? Stage::kNextEarly : Stage::kDone;
+    firing.from = slices_.begin();
+    firing.done = after_ends(firing.target);
     return;
   }
-  firing.end = end;
+  firing.window = *window;
   firing.next = 0;
-  const auto first = slices_.lower_bound(end - grid_.size());
-  const auto second = std::next(first);
-  if (second == slices_.end() || second->first >= end) {
-    firing.source = &first->second->groups;
+  const SliceRange range = slices_of(*window);
+  if (std::next(range.begin) == range.end) {
+    firing.source = &range.begin->second->groups;
     firing.stage = Stage::kEmit;
     return;
   }
-  aggregates_.clear_pools(merged_.pools, merged_.table.count());
-  merged_.table.clear();
-  firing.merge_slice = first;
+  merged_.clear(aggregates_);
+  firing.slice = range.begin;
   firing.source = &merged_;
   firing.stage = Stage::kMerge;
 }
 
 void SliceStep::merge_piece() {
   Firing& firing = *firing_;
-  const Groups& from = firing.merge_slice->second->groups;
-  const uint32_t stop = std::min(from.table.count(), firing.next + kMergePiece);
+  const Groups& from = firing.slice->second->groups;
+  const uint32_t stop = std::min(from.table.count(), firing.next + kPiece);
   for (; firing.next < stop; ++firing.next) {
-    const uint32_t id = merged_.table.find_or_insert(from.table.table_key(firing.next));
-    if (aggregates_.has_pools()) aggregates_.grow_pools(merged_.pools, merged_.table.count());
+    const uint32_t id = merged_.entry(from.table.table_key(firing.next), aggregates_);
     aggregates_.merge(merged_.table, merged_.pools, id, from.table, from.pools, firing.next);
   }
   if (firing.next < from.table.count()) return;
   firing.next = 0;
-  ++firing.merge_slice;
-  if (firing.merge_slice == slices_.end() || firing.merge_slice->first >= firing.end) firing.stage = Stage::kEmit;
+  ++firing.slice;
+  if (firing.slice == slices_of(firing.window).end) firing.stage = Stage::kEmit;
 }
 
 void SliceStep::emit_piece(Emitter& out) {
   Firing& firing = *firing_;
-  const uint32_t count = firing.source->table.count();
-  const auto size = std::min<size_t>(count - firing.next, results_.room());
-  ids_.resize(size);
-  std::iota(ids_.begin(), ids_.end(), firing.next);
-  emit_panes(*firing.source, size, firing.end, nullptr, Pane::kOnTime, out);
-  firing.next += static_cast<uint32_t>(size);
-  if (firing.next < count) return;
-  count_emitted(firing.end);
-  firing.done = firing.end;
+  const KeyTable& table = firing.source->table;
+  const auto it = windows_.find(firing.window);
+  WindowKeys* keys = it == windows_.end() ? nullptr : &it->second;
+  const size_t room = results_.room();
+  ids_.clear();
+  revisions_.clear();
+  if (!with_head_) {
+    ids_.resize(std::min<size_t>(table.count() - firing.next, room));
+    std::iota(ids_.begin(), ids_.end(), firing.next);
+    firing.next += static_cast<uint32_t>(ids_.size());
+  }
+  // Only what is new comes out of a count window, and of any under `delta`.
+  const bool only_news = with_head_ && (delta() || is_count());
+  const uint32_t stop = std::min(table.count(), firing.next + kPiece);
+  for (; with_head_ && firing.next < stop && ids_.size() < room; ++firing.next) {
+    if (only_news && load_cell<EntryHead>(table.cells(firing.next)).rows == 0) continue;
+    ids_.push_back(firing.next);
+    if (keys == nullptr) continue;
+    const uint32_t id = keys->keys.find(table.table_key(firing.next));
+    revisions_.push_back(0);
+    if (id == KeyTable::kNone) continue;
+    WindowKeyCells cells(keys->keys.cells(id));
+    revisions_.back() = cells.revisions();
+    cells.set_revisions(cells.revisions() + 1);
+    keys->keys.mark_dirty(id);
+  }
+  const Pane pane = final_only() ? Pane::kFinal : is_count() ? Pane::kEarly : Pane::kOnTime;
+  emit_panes(*firing.source, ids_.size(), firing.window, revisions_.empty() ? nullptr : revisions_.data(), pane, out);
+  if (firing.next < table.count()) return;
+  count_emitted(firing.window);
+  firing.done = firing.window;
   firing.stage = Stage::kNextWindow;
 }
 
@@ -98,120 +122,73 @@ void SliceStep::finish_firing() {
   const Millis target = firing_->target;
   const Millis lost = plus(target, -spec_.allowed_lateness);
   firing_.reset();
-  // The largest end that is freed here is one of the last slice that has a freed one.
-  if (lost != kMinusInfinity) {
-    auto it = lost == kPlusInfinity ? slices_.end() : slices_.upper_bound(lost);
-    while (it != slices_.begin()) {
-      --it;
-      if (grid_.first_end(it->first) > lost) continue;
-      const Millis last = grid_.last_end(it->first);
-      freed_end_ = std::max(freed_end_, last <= lost ? last : grid_.previous_end(lost));
-      break;
-    }
-  }
-  while (!slices_.empty() && grid_.last_end(slices_.begin()->first) <= lost) {
-    std::unique_ptr<Slice> slice = std::move(slices_.begin()->second);
-    slices_.erase(slices_.begin());
-    WL_CHECK(slice->unemitted == 0);
-    if (spare_) continue;
-    aggregates_.clear_pools(slice->groups.pools, slice->groups.table.count());
-    slice->groups.table.clear();
-    slice->frozen = false;
-    slice->count_changed = false;
-    slice->scan_group = 0;
-    spare_ = std::move(slice);
-  }
+  if (lost != kMinusInfinity) free_slices(lost);
   // +infinity is never stored: the input may be read on (semantics.md 2).
   if (target != kPlusInfinity) watermark_ = target;
   results_.move(lost);
   find_boundary();
 }
 
+void SliceStep::free_slices(Millis lost) {
+  // The largest end that is freed here is one of the last slice that has a freed one.
+  for (auto it = slices_.upper_bound(grid_.after_slices_until(lost)); it != slices_.begin();) {
+    --it;
+    if (grid_.first_window(it->first).end > lost) continue;
+    const Millis end = grid_.last_window_until(it->first, lost).end;
+    if (end != kPlusInfinity) freed_end_ = std::max(freed_end_, end);
+    break;
+  }
+  while (!slices_.empty() && grid_.last_window(slices_.begin()->first).end <= lost) {
+    std::unique_ptr<Slice> slice = std::move(slices_.begin()->second);
+    slices_.erase(slices_.begin());
+    WL_CHECK(slice->unemitted == 0);
+    if (spare_) continue;
+    slice->groups.clear(aggregates_);
+    slice->news = false;
+    slice->frozen = false;
+    slice->count_changed = false;
+    slice->scan_group = 0;
+    spare_ = std::move(slice);
+  }
+  while (!windows_.empty() && windows_.begin()->first.end <= lost) windows_.erase(windows_.begin());
+}
+
 void SliceStep::find_boundary() {
-  boundary_ = kPlusInfinity;
+  boundary_ = next_early(watermark_);
   if (slices_.empty()) return;
-  const Millis freeing = grid_.end_after(slices_.begin()->first, lost_at(watermark_));
-  if (freeing <= watermark_) boundary_ = freeing + spec_.allowed_lateness;
-  for (const auto& [start, slice] : slices_) {
-    const Millis end = grid_.end_after(start, watermark_);
-    if (end == kPlusInfinity) continue;
-    boundary_ = std::min(boundary_, end);
+  const std::optional<Span> kept = grid_.window_after(slices_.begin()->first, after_ends(lost_at(watermark_)));
+  if (kept && kept->end <= fired_at(watermark_)) boundary_ = std::min(boundary_, kept->end + spec_.allowed_lateness);
+  for (const auto& [span, slice] : slices_) {
+    const std::optional<Span> window = grid_.window_after(span, after_ends(fired_at(watermark_)));
+    if (!window) continue;
+    boundary_ = std::min(boundary_, fires_at(*window));
     return;
   }
 }
 
-// The pane that just came out holds every record of the window's slices.
-void SliceStep::count_emitted(Millis end) {
-  for (auto it = slices_.lower_bound(end - grid_.size()); it != slices_.end() && it->first < end; ++it) {
-    Slice& slice = *it->second;
-    if (slice.unemitted == 0) continue;
-    counts_.out += slice.unemitted;
-    counts_.held -= slice.unemitted;
-    slice.unemitted = 0;
-    slice.count_changed = true;
-  }
-}
-
-// The entries ids_[0 .. count).
-void SliceStep::emit_panes(const Groups& groups, size_t count, Millis end, const int64_t* revisions, Pane pane,
-                           Emitter& out) {
-  results_.put({groups.table, groups.pools, ids_.data(), count}, {.end = end, .start = end - grid_.size()}, revisions,
-               pane, counts_, out);
-}
-
-bool SliceStep::emit_due(Millis end, LateWindow& window, Emitter& out) {
-  const size_t size = std::min(kLatePiece, window.due.size() - due_done_);
-  emit_late_panes(end, window, window.due.data() + due_done_, size, out);
-  due_done_ += size;
-  if (due_done_ < window.due.size()) return false;
-  if (!window.due.empty()) count_emitted(end);
-  window.due.clear();
-  due_done_ = 0;
-  return true;
-}
-
-void SliceStep::emit_late_panes(Millis end, LateWindow& window, const uint32_t* late_ids, size_t count, Emitter& out) {
-  if (count == 0) return;
-  aggregates_.clear_pools(late_merged_.pools, late_merged_.table.count());
-  late_merged_.table.clear();
-  ids_.resize(count);
-  revisions_.resize(count);
-  const auto begin = slices_.lower_bound(end - grid_.size());
-  for (size_t i = 0; i < count; ++i) {
-    LateCells cells(window.keys.cells(late_ids[i]));
-    if (cells.due()) {
-      cells.set_due(false);
-      window.keys.mark_dirty(late_ids[i]);
-    }
-    revisions_[i] = cells.revision();
-    const TableKey key = window.keys.table_key(late_ids[i]);
-    ids_[i] = late_merged_.table.find_or_insert(key);
-    if (aggregates_.has_pools()) aggregates_.grow_pools(late_merged_.pools, late_merged_.table.count());
-    for (auto it = begin; it != slices_.end() && it->first < end; ++it) {
-      const Groups& from = it->second->groups;
-      const uint32_t id = from.table.find(key);
-      if (id != KeyTable::kNone)
-        aggregates_.merge(late_merged_.table, late_merged_.pools, ids_[i], from.table, from.pools, id);
-    }
-  }
-  emit_panes(late_merged_, count, end, revisions_.data(), Pane::kLate, out);
+// The first watermark after this one at which early panes come out.
+Millis SliceStep::next_early(Millis watermark) const {
+  if (!spec_.early) return kPlusInfinity;
+  if (watermark == kMinusInfinity) return kMinusInfinity + 1;
+  return (floor_div(watermark, *spec_.early) + 1) * *spec_.early;
 }
 
 void SliceStep::before_commit() {
   WL_CHECK(!busy());
-  for (const auto& [end, window] : late_windows_) {
+  for (const auto& [span, window] : windows_) {
     if (window.due.empty()) continue;
     committing_ = true;
-    commit_end_ = end;
+    commit_from_ = span;
     return;
   }
 }
 
 void SliceStep::commit_piece(Emitter& out) {
-  const auto it = late_windows_.lower_bound(commit_end_);
-  if (it != late_windows_.end()) {
-    commit_end_ = it->first;
-    if (emit_due(it->first, it->second, out)) ++commit_end_;
+  const auto it = windows_.lower_bound(commit_from_);
+  if (it != windows_.end()) {
+    commit_from_ = it->first;
+    if (emit_due(it->first, it->second, Pane::kLate, out))
+      ++commit_from_.start;  // windows of one end have other starts
     return;
   }
   committing_ = false;

@@ -2,19 +2,25 @@
 // belongs to no window. docs/formats.md, "Window state".
 #include <charconv>
 
-#include "wrackline/window/slices/late_cells.h"
 #include "wrackline/window/slices/slice_step.h"
 
 namespace wrackline {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 constexpr std::string_view kMeta = "meta";
 
-bool parse_unit(std::string_view unit, char kind, Millis& time) {
+std::string unit_of(char kind, Span span) {
+  return std::string(1, kind) + ":" + std::to_string(span.start) + ":" + std::to_string(span.end);
+}
+
+bool parse_unit(std::string_view unit, char kind, Span& span) {
   if (unit.size() < 3 || unit[0] != kind || unit[1] != ':') return false;
-  const auto [end, error] = std::from_chars(unit.data() + 2, unit.data() + unit.size(), time);
-  return error == std::errc() && end == unit.data() + unit.size();
+  const char* stop = unit.data() + unit.size();
+  const auto [colon, first_error] = std::from_chars(unit.data() + 2, stop, span.start);
+  if (first_error != std::errc() || colon == stop || *colon != ':') return false;
+  const auto [end, error] = std::from_chars(colon + 1, stop, span.end);
+  return error == std::errc() && end == stop;
 }
 
 }  // namespace
@@ -30,8 +36,8 @@ void SliceStep::freeze(FreezeSink& sink) {
     sink.live(std::string(kMeta));
     sink.block(std::string(kMeta), true, out.take());
   }
-  for (const auto& [start, slice] : slices_) {
-    std::string unit = "s:" + std::to_string(start);
+  for (const auto& [span, slice] : slices_) {
+    std::string unit = unit_of('s', span);
     sink.live(unit);
     Groups& groups = slice->groups;
     bool whole = freeze_whole_ || !slice->frozen;
@@ -40,6 +46,7 @@ void SliceStep::freeze(FreezeSink& sink) {
     ByteWriter out;
     out.put(kVersion);
     out.put(slice->unemitted);
+    out.put(with_head_);
     const auto write_pools = [&](uint32_t id, ByteWriter& writer) {
       aggregates_.write_pools(groups.pools, id, writer);
     };
@@ -48,8 +55,8 @@ void SliceStep::freeze(FreezeSink& sink) {
     slice->count_changed = false;
     sink.block(std::move(unit), whole, out.take());
   }
-  for (auto& [end, window] : late_windows_) {
-    std::string unit = "l:" + std::to_string(end);
+  for (auto& [span, window] : windows_) {
+    std::string unit = unit_of('w', span);
     sink.live(unit);
     bool whole = freeze_whole_ || !window.frozen;
     if (!whole && !window.keys.dirty()) continue;
@@ -70,25 +77,30 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
     return Status::corruption(what + ": version " + std::to_string(version) + ", this program reads " +
                               std::to_string(kVersion));
   }
-  Millis time = 0;
+  Span span;
   if (unit == kMeta) {
     watermark_ = in.get<Millis>();
     freed_end_ = in.get<Millis>();
-  } else if (parse_unit(unit, 's', time)) {
-    if (grid_.slice_of(time) != time) return Status::corruption(what + ": no slice starts there");
-    std::unique_ptr<Slice>& slice = slices_[time];
-    if (whole || !slice) slice = std::make_unique<Slice>(time, aggregates_);
+  } else if (parse_unit(unit, 's', span)) {
+    if (spec_.as<FixedWindow>() && grid_.slice_of(span.start) != span)
+      return Status::corruption(what + ": no slice starts there");
+    std::unique_ptr<Slice>& slice = slices_[span];
+    if (whole || !slice) slice = std::make_unique<Slice>(span, aggregates_);
     slice->unemitted = in.get<int64_t>();
-    slice->frozen = true;
+    const bool had_head = in.get<bool>();
+    slice->frozen = had_head == with_head_;
     Groups& groups = slice->groups;
-    WL_RETURN_IF_ERROR(
-        groups.table
-            .restore(in,
-                     [&](uint32_t id, ByteReader& reader) { return aggregates_.read_pools(groups.pools, id, reader); })
-            .with_context(what));
-  } else if (parse_unit(unit, 'l', time)) {
-    LateWindow& window = late_windows_[time];
-    if (whole) window = LateWindow();
+    // Whether there are early panes is free to change: entries gain a head, of which all is new, or lose it.
+    const auto more = static_cast<int64_t>(had_head ? sizeof(EntryHead) : 0) -
+                      static_cast<int64_t>(with_head_ ? sizeof(EntryHead) : 0);
+    const auto read_extra = [&](uint32_t id, ByteReader& reader) {
+      if (more < 0) change_head(groups, id, [](EntryHead& of) { of.rows = 1; });
+      return aggregates_.has_pools() ? aggregates_.read_pools(groups.pools, id, reader) : Status();
+    };
+    WL_RETURN_IF_ERROR(groups.table.restore(in, read_extra, more).with_context(what));
+  } else if (parse_unit(unit, 'w', span)) {
+    WindowKeys& window = windows_[span];
+    if (whole) window = WindowKeys();
     window.frozen = true;
     WL_RETURN_IF_ERROR(window.keys.restore(in, [](uint32_t, ByteReader&) { return Status(); }).with_context(what));
   } else {
@@ -99,10 +111,10 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
 
 Status SliceStep::restored(const StepCounts& counts) {
   counts_ = counts;
-  for (auto& [end, window] : late_windows_) {
-    for (uint32_t id = 0; id < window.keys.count(); ++id) {
-      if (LateCells(window.keys.cells(id)).due()) window.due.push_back(id);
-    }
+  for (auto& [span, slice] : slices_) {
+    const KeyTable& table = slice->groups.table;
+    for (uint32_t id = 0; with_head_ && !slice->news && id < table.count(); ++id)
+      slice->news = load_cell<EntryHead>(table.cells(id)).rows > 0;
   }
   results_.set_watermark(plus(watermark_, -spec_.allowed_lateness));
   find_boundary();
@@ -111,8 +123,10 @@ Status SliceStep::restored(const StepCounts& counts) {
 }
 
 std::string SliceStep::fingerprint() const {
-  return "window " + describe_window(spec_.kind) + " key" + keys_.fingerprint() + " aggregates " +
-         aggregates_.fingerprint();
+  // What has come out in parts is no longer there as a whole.
+  const bool parts = delta() && (spec_.early || spec_.early_rows);
+  return std::string(parts ? "window emit=delta " : "window ") + describe_window(spec_.kind) + " key" +
+         keys_.fingerprint() + " aggregates " + aggregates_.fingerprint();
 }
 
 }  // namespace wrackline

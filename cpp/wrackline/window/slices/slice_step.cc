@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "wrackline/window/slices/late_cells.h"
-
 namespace wrackline {
 
 int64_t Groups::allocated_bytes() const {
@@ -16,8 +14,6 @@ int64_t Groups::allocated_bytes() const {
   return bytes;
 }
 
-LateWindow::LateWindow() : keys(LateCells::initial()) {}
-
 std::unique_ptr<Step> make_slice_step(std::string name, WindowShape shape) {
   return std::make_unique<SliceStep>(std::move(name), std::move(shape));
 }
@@ -25,17 +21,30 @@ std::unique_ptr<Step> make_slice_step(std::string name, WindowShape shape) {
 SliceStep::SliceStep(std::string name, WindowShape shape)
     : Step(std::move(name)),
       spec_(std::move(shape.spec)),
-      grid_(*spec_.as<FixedWindow>()),
+      grid_(spec_.kind),
       input_(std::move(shape.input)),
       late_schema_(std::move(shape.late)),
       keys_(std::move(shape.keys)),
       aggregates_(std::move(shape.aggregates)),
+      with_head_(needs_entry_head(spec_)),
+      row_by_row_(spec_.early_rows.has_value() || is_count()),
+      boundary_(next_early(watermark_)),
       merged_(aggregates_),
-      late_merged_(aggregates_),
+      some_merged_(aggregates_),
       results_(std::move(shape.output), keys_, aggregates_) {}
 
 Millis SliceStep::lost_at(Millis watermark) const {
   return std::max(freed_end_, plus(watermark, -spec_.allowed_lateness));
+}
+
+Millis SliceStep::fired_at(Millis watermark) const { return final_only() ? lost_at(watermark) : watermark; }
+
+SliceStep::SliceRange SliceStep::slices_of(Span window) {
+  if (!grid_.overlaps()) {
+    const auto it = slices_.find(window);
+    return {it, it == slices_.end() ? it : std::next(it)};
+  }
+  return {slices_.lower_bound(grid_.first_slice(window)), slices_.upper_bound(after_ends(window.end))};
 }
 
 void SliceStep::take(Batch batch) {
@@ -69,22 +78,21 @@ Status SliceStep::advance(Emitter& out) {
 void SliceStep::scan(Emitter& out) {
   const Batch& batch = *batch_;
   const Millis* times = batch.event_times.data();
-  const auto slice = static_cast<uint64_t>(grid_.slice());
   const bool null_keys = keys_.any_null();
   scan_groups_.clear();
-  fast_until_ = kMinusInfinity;
+  fast_.until = kMinusInfinity;
   size_t scanned = 0;
   // Rows up to the next move are judged by the same watermark.
   for (;;) {
     const bool more_moves = move_ < batch.moves.size();
     const int64_t stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
     for (; row_ < stop; ++row_) {
-      const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(fast_start_) < slice &&
-                        watermark_ < fast_until_ && !(null_keys && keys_.is_null(row_));
+      const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(fast_.start) < fast_.length &&
+                        watermark_ < fast_.until && !(null_keys && keys_.is_null(row_));
       if (!fast && !judge(row_, out)) continue;
       scan_rows_[scanned] = static_cast<uint32_t>(row_);
-      scan_row_groups_[scanned++] = fast_group_;
-      ++scan_groups_[fast_group_].count;
+      scan_row_groups_[scanned++] = fast_.group;
+      ++scan_groups_[fast_.group].count;
     }
     if (!more_moves) break;
     const Millis watermark = batch.moves[move_++].watermark;
@@ -104,50 +112,62 @@ void SliceStep::scan(Emitter& out) {
   batch_.reset();
 }
 
-// Decides about one row; true when it goes into the slice of fast_group_ with the rest of the scan.
+// Decides about one row; true when it goes into the slice of fast_.group with the rest of the scan.
 bool SliceStep::judge(int64_t row, Emitter& out) {
   if (keys_.is_null(row)) {
     ++counts_.dead_lettered;
     out.dead_letter(*batch_, row, reason::kNullKey, "a part of the key is null");
     return false;
   }
-  const Millis start = grid_.slice_of(batch_->event_times[static_cast<size_t>(row)]);
-  const Millis first = grid_.first_end(start);
-  const Millis last = grid_.last_end(start);
+  const std::optional<Span> found = slice_of(row, out);
+  if (!found) return false;
+  const Span span = *found;
+  const Span first = grid_.first_window(span);
+  const Span last = grid_.last_window(span);
   const Millis lost = lost_at(watermark_);
-  if (last <= lost) {
+  if (last.end <= lost) {
     ++counts_.late;
     add_late_row(row, last, out);
     return false;
   }
-  if (first <= lost) {
-    const Millis last_lost = grid_.previous_end(lost);
-    counts_.windows_missed += (last_lost - first) / grid_.slide() + 1;
+  const bool misses = first.end <= lost;
+  if (misses) {
+    const Span last_lost = grid_.last_window_until(span, lost);
+    counts_.windows_missed += (last_lost.end - first.end) / grid_.slide() + 1;
     if (spec_.late_windows_rows) {
-      for (Millis end = first; end <= last_lost; end += grid_.slide()) add_late_row(row, end, out);
+      for (Span window = first; window <= last_lost; window = grid_.next(window)) add_late_row(row, window, out);
     }
   }
-  const Millis open = grid_.end_after(start, lost);
-  if (open <= watermark_) {  // fired, but not freed
-    put_late(row, start, open, out);
+  const Span open = *grid_.window_after(span, after_ends(lost));
+  if (open.end <= fired_at(watermark_)) {  // but not freed
+    put_late(row, span, open, out);
     return false;
   }
-  Slice& slice = slice_at(start);
-  boundary_ = std::min(boundary_, open);
+  Slice& slice = slice_at(span);
+  boundary_ = std::min(boundary_, fires_at(open));
+  if (row_by_row_) {
+    put_one(slice, row, out);
+    return false;
+  }
   if (slice.scan_group >= scan_groups_.size() || scan_groups_[slice.scan_group].slice != &slice) {
     slice.scan_group = static_cast<uint32_t>(scan_groups_.size());
     scan_groups_.push_back({&slice, 0});
   }
-  fast_group_ = slice.scan_group;
-  fast_start_ = start;
-  fast_until_ = first;
+  fast_ = {span.start, static_cast<uint64_t>(span.end) - static_cast<uint64_t>(span.start),
+           misses ? kMinusInfinity : fires_at(first), slice.scan_group};
   return true;
 }
 
-void SliceStep::add_late_row(int64_t row, Millis end, Emitter& out) {
-  const Millis by = watermark_ - (end + spec_.allowed_lateness) + 1;
+// The slice of one row; none: it became a dead letter.
+std::optional<Span> SliceStep::slice_of(int64_t row, Emitter&) {
+  if (spec_.as<FixedWindow>()) return grid_.slice_of(batch_->event_times[static_cast<size_t>(row)]);
+  return kUnbounded;
+}
+
+void SliceStep::add_late_row(int64_t row, Span window, Emitter& out) {
+  const Millis by = watermark_ - (window.end + spec_.allowed_lateness) + 1;
   // Less than 1 only where another allowed lateness freed the window.
-  late_rows_.push_back({row, std::max<Millis>(by, 1), watermark_, true, end - grid_.size(), end});
+  late_rows_.push_back({row, std::max<Millis>(by, 1), watermark_, true, window.start, window.end});
   if (late_rows_.size() >= ResultBuilder::kMaxRows) flush_late_rows(out);
 }
 
@@ -157,14 +177,14 @@ void SliceStep::flush_late_rows(Emitter& out) {
   late_rows_.clear();
 }
 
-Slice& SliceStep::slice_at(Millis start) {
-  std::unique_ptr<Slice>& place = slices_[start];
+Slice& SliceStep::slice_at(Span span) {
+  std::unique_ptr<Slice>& place = slices_[span];
   if (place) return *place;
   if (spare_) {
     place = std::move(spare_);
-    place->start = start;
+    place->span = span;
   } else {
-    place = std::make_unique<Slice>(start, aggregates_);
+    place = std::make_unique<Slice>(span, aggregates_);
   }
   return *place;
 }
@@ -192,35 +212,85 @@ void SliceStep::apply_scan(size_t count) {
 
 void SliceStep::update(Slice& slice, const uint32_t* rows, size_t count) {
   aggregates_.put(*batch_, keys_, rows, count, slice.groups.table, slice.groups.pools);
+  slice.news = true;
   slice.unemitted += static_cast<int64_t>(count);
   slice.count_changed = true;
   counts_.held += static_cast<int64_t>(count);
 }
 
-// A row of a window that has fired and is not freed; `first` is the end of the first such one. No row of
-// the current scan goes into a slice of these windows, so the order among them does not matter.
-void SliceStep::put_late(int64_t row, Millis start, Millis first, Emitter& out) {
+// A row that may make a pane of its key come out at once.
+void SliceStep::put_one(Slice& slice, int64_t row, Emitter& out) {
+  Groups& groups = slice.groups;
   const TableKey key = row_key(keys_, row);
-  const Millis last = std::min(grid_.last_end(start), grid_.previous_end(watermark_));
-  for (Millis end = first; end <= last; end += grid_.slide()) {
-    LateWindow& window = late_windows_[end];
-    const uint32_t before = window.keys.count();
-    const uint32_t id = window.keys.find_or_insert(key);
-    LateCells cells(window.keys.cells(id));
-    if (id == before) cells.set_had_on_time(has_key(key, end));
-    cells.count_late();
-    window.keys.mark_dirty(id);
-    if (!spec_.emit_late_each && !cells.due()) {
-      cells.set_due(true);
-      window.due.push_back(id);
-    }
-  }
-  Slice& slice = slice_at(start);
+  const uint32_t id = groups.entry(key, aggregates_);
   const auto at = static_cast<uint32_t>(row);
-  const uint32_t id = slice.groups.table.find_or_insert(key);
-  slice.groups.table.mark_dirty(id);
-  aggregates_.update(*batch_, &at, &id, 1, slice.groups.table, slice.groups.pools);
-  boundary_ = std::min({boundary_, first + spec_.allowed_lateness, grid_.end_after(start, watermark_)});
+  update_entry(groups, id, at);
+  slice.news = true;
+  ++slice.unemitted;
+  slice.count_changed = true;
+  ++counts_.held;
+  const auto head = load_cell<EntryHead>(groups.table.cells(id));
+  const auto* count = spec_.as<CountWindow>();
+  if (head.rows < (count != nullptr ? count->rows : *spec_.early_rows)) return;
+  slice.unemitted -= head.rows;
+  counts_.held -= head.rows;
+  counts_.out += head.rows;
+  ids_.assign(1, id);
+  if (count != nullptr) {
+    emit_panes(groups, 1, slice.span, nullptr, Pane::kOnTime, out);
+    aggregates_.reset(groups.table, groups.pools, id);
+    change_head(groups, id, [](EntryHead& of) { ++of.number; });
+    return;
+  }
+  KeyTable& keys = windows_[slice.span].keys;
+  const uint32_t key_id = keys.find_or_insert(key);
+  WindowKeyCells cells(keys.cells(key_id));
+  const int64_t revision = cells.revisions();
+  cells.set_revisions(revision + 1);
+  keys.mark_dirty(key_id);
+  emit_panes(groups, 1, slice.span, &revision, Pane::kEarly, out);
+  forget_news(groups, id);
+}
+
+void SliceStep::update_entry(Groups& groups, uint32_t id, uint32_t row) {
+  groups.table.mark_dirty(id);
+  aggregates_.update(*batch_, &row, &id, 1, groups.table, groups.pools);
+}
+
+// What the entry holds has come out.
+void SliceStep::forget_news(Groups& groups, uint32_t id) {
+  if (delta())
+    aggregates_.reset(groups.table, groups.pools, id);
+  else
+    change_head(groups, id, [](EntryHead& of) { of.rows = 0; });
+}
+
+// A row of a window that has fired and is not freed; `first` is the first such one. No row of the current scan goes
+// into a slice of these windows, so the order among them does not matter.
+void SliceStep::put_late(int64_t row, Span span, Span first, Emitter& out) {
+  const TableKey key = row_key(keys_, row);
+  const auto at = static_cast<uint32_t>(row);
+  const Span last = grid_.last_window_until(span, watermark_);
+  for (Span window = first; window <= last; window = grid_.next(window)) {
+    WindowKeys& of = windows_[window];
+    const uint32_t before = of.keys.count();
+    const uint32_t id = of.keys.find_or_insert(key);
+    WindowKeyCells cells(of.keys.cells(id));
+    if (id == before) cells.set_revisions(has_key(key, window) ? 1 : 0);
+    cells.set_revisions(cells.revisions() + 1);
+    of.keys.mark_dirty(id);
+    if (delta()) {
+      if (!of.news) of.news = std::make_unique<Groups>(aggregates_);
+      update_entry(*of.news, of.news->entry(key, aggregates_), at);
+    }
+    if (!spec_.emit_late_each) mark_due(of, id);
+  }
+  const std::optional<Span> unfired = grid_.window_after(span, after_ends(watermark_));
+  Slice& slice = slice_at(span);
+  if (!delta() || unfired) update_entry(slice.groups, slice.groups.entry(key, aggregates_), at);
+  slice.news = slice.news || unfired;
+  boundary_ = std::min(boundary_, first.end + spec_.allowed_lateness);
+  if (unfired) boundary_ = std::min(boundary_, fires_at(*unfired));
   if (!spec_.emit_late_each) {
     ++slice.unemitted;
     slice.count_changed = true;
@@ -228,30 +298,29 @@ void SliceStep::put_late(int64_t row, Millis start, Millis first, Emitter& out) 
     return;
   }
   ++counts_.out;
-  for (Millis end = first; end <= last; end += grid_.slide()) {
-    LateWindow& window = late_windows_[end];
-    const uint32_t late_id = window.keys.find(key);
-    emit_late_panes(end, window, &late_id, 1, out);
+  for (Span window = first; window <= last; window = grid_.next(window)) {
+    WindowKeys& of = windows_[window];
+    const uint32_t id = of.keys.find(key);
+    emit_keys(window, of, &id, 1, Pane::kLate, out);
   }
 }
 
-bool SliceStep::has_key(const TableKey& key, Millis end) const {
-  for (auto it = slices_.lower_bound(end - grid_.size()); it != slices_.end() && it->first < end; ++it) {
-    if (it->second->groups.table.find(key) != KeyTable::kNone) return true;
-  }
-  return false;
+bool SliceStep::has_key(const TableKey& key, Span window) {
+  const SliceRange range = slices_of(window);
+  return std::any_of(range.begin, range.end,
+                     [&](const auto& slice) { return slice.second->groups.table.find(key) != KeyTable::kNone; });
 }
 
 StepStatus SliceStep::status() const {
   StepStatus status{.state_bytes = state_bytes()};
-  Millis counted = kMinusInfinity;  // windows up to this end
-  for (const auto& [start, slice] : slices_) {
+  Span counted = after_ends(fired_at(watermark_));  // windows up to this one
+  for (const auto& [span, slice] : slices_) {
     status.entries += slice->groups.table.count();
-    const Millis first = grid_.end_after(start, std::max(watermark_, counted));
-    if (first == kPlusInfinity) continue;
-    status.next_end = std::min(status.next_end, first);
-    counted = grid_.last_end(start);
-    status.open_windows += (counted - first) / grid_.slide() + 1;
+    const std::optional<Span> first = grid_.window_after(span, counted);
+    if (!first) continue;
+    status.next_end = std::min(status.next_end, fires_at(*first));
+    counted = grid_.last_window(span);
+    status.open_windows += grid_.overlaps() ? (counted.end - first->end) / grid_.slide() + 1 : 1;
   }
   return status;
 }
@@ -262,13 +331,13 @@ int64_t SliceStep::entry_bytes() const {
 }
 
 int64_t SliceStep::state_bytes() const {
-  int64_t bytes = merged_.allocated_bytes() + late_merged_.allocated_bytes() + results_.allocated_bytes();
+  int64_t bytes = merged_.allocated_bytes() + some_merged_.allocated_bytes() + results_.allocated_bytes();
   if (spare_) bytes += spare_->groups.allocated_bytes();
-  for (const auto& [start, slice] : slices_)
+  for (const auto& [span, slice] : slices_)
     bytes += slice->groups.allocated_bytes() + static_cast<int64_t>(sizeof(Slice));
-  for (const auto& [end, window] : late_windows_) {
-    bytes += window.keys.allocated_bytes() +
-             static_cast<int64_t>(sizeof(LateWindow) + window.due.capacity() * sizeof(uint32_t));
+  for (const auto& [span, window] : windows_) {
+    bytes += window.keys.allocated_bytes() + (window.news ? window.news->allocated_bytes() : 0) +
+             static_cast<int64_t>(sizeof(WindowKeys) + window.due.capacity() * sizeof(uint32_t));
   }
   return bytes;
 }

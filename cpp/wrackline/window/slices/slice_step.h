@@ -1,8 +1,8 @@
-// SliceStep: windows that are made of slices. Its work comes in pieces: rows up to the next move of the
-// watermark that fires or frees something, then that firing, window by window in order of their ends, at
-// most ResultBuilder::kMaxRows rows a piece.
+// SliceStep: windows that are made of slices: tumbling, hopping, calendar, count and global ones. Its work comes in
+// pieces: rows up to the next move of the watermark that fires or frees something, then that firing, window by window
+// in order of their ends, at most ResultBuilder::kMaxRows rows a piece.
 //
-//    take -> [scan: judge rows, put them into slices] -> [fire: late panes of what is freed, on_time
+//    take -> [scan: judge rows, put them into slices] -> [fire: late panes of what is freed, on_time panes, early
 //    panes, free slices, pass the move on] -> scan ... -> done
 //
 // Belongs to one thread.
@@ -15,41 +15,13 @@
 #include <vector>
 
 #include "wrackline/core/late.h"
-#include "wrackline/window/aggregate.h"
-#include "wrackline/window/key_table.h"
 #include "wrackline/window/result_builder.h"
 #include "wrackline/window/slices/grid.h"
+#include "wrackline/window/slices/groups.h"
+#include "wrackline/window/slices/window_keys.h"
 #include "wrackline/window/window_shape.h"
 
 namespace wrackline {
-
-// A table of keys with the aggregates of each.
-struct Groups {
-  explicit Groups(const Aggregates& aggregates) : table(aggregates.initial()), pools(aggregates.make_pools()) {}
-  KeyTable table;
-  std::vector<Pool> pools;
-  int64_t allocated_bytes() const;
-};
-
-// The records of [start, start + slice length).
-struct Slice {
-  Slice(Millis slice_start, const Aggregates& aggregates) : start(slice_start), groups(aggregates) {}
-  Millis start;
-  Groups groups;
-  int64_t unemitted = 0;       // records that no pane has contained yet
-  uint32_t scan_group = 0;     // place among the groups of the current scan
-  bool frozen = false;         // a block of it is out: the next one may hold changes only
-  bool count_changed = false;  // unemitted, since the last freeze
-};
-
-// What late records did to a fired window that is not freed: per key how many came, whether the on_time
-// pane had the key, and whether a late pane is due.
-struct LateWindow {
-  LateWindow();
-  KeyTable keys;
-  std::vector<uint32_t> due;  // entries, in order of their first record since the last pane
-  bool frozen = false;
-};
 
 class SliceStep final : public Step {
  public:
@@ -70,34 +42,68 @@ class SliceStep final : public Step {
   std::string fingerprint() const override;
 
  private:
-  using Slices = std::map<Millis, std::unique_ptr<Slice>>;
-  using LateWindows = std::map<Millis, LateWindow>;  // by end
+  using Slices = std::map<Span, std::unique_ptr<Slice>>;
+  using Windows = std::map<Span, WindowKeys>;
 
-  enum class Stage : uint8_t { kFreeLate, kNextWindow, kMerge, kEmit, kDone };
+  enum class Stage : uint8_t {
+    kFreeLate,
+    kNextWindow,
+    kMerge,
+    kEmit,
+    kNextEarly,
+    kGatherEarly,
+    kEmitEarly,
+    kSettleEarly,
+    kDone
+  };
   struct Firing {
     Millis target = kMinusInfinity;  // where the move goes
     Stage stage = Stage::kFreeLate;
-    Millis done = kMinusInfinity;  // windows up to this end have fired
-    Slices::iterator from;         // slices before it have no window after `done`
-    Millis end = 0;                // of the window that is being emitted
-    Slices::iterator merge_slice;
-    uint32_t next = 0;  // entry to merge or to emit
+    Span done;               // windows up to this one have fired
+    Slices::iterator from;   // slices before it have no window after `done`
+    Span window;             // that is being emitted
+    Slices::iterator slice;  // that is being merged or gathered
+    uint32_t next = 0;       // entry to merge, to gather or to emit
     const Groups* source = nullptr;
   };
+  struct SliceRange {
+    Slices::iterator begin;
+    Slices::iterator end;
+  };
 
+  bool delta() const { return spec_.emit == EmitMode::kDelta; }
+  bool final_only() const { return spec_.emit == EmitMode::kFinalOnly; }
+  bool is_count() const { return spec_.as<CountWindow>() != nullptr; }
+  bool is_global() const { return spec_.as<GlobalWindow>() != nullptr; }
   // Windows that end here or before are lost to every record.
   Millis lost_at(Millis watermark) const;
+  // Windows that end here or before have fired.
+  Millis fired_at(Millis watermark) const;
+  // The watermark at which a window fires.
+  Millis fires_at(Span window) const { return final_only() ? plus(window.end, spec_.allowed_lateness) : window.end; }
+  SliceRange slices_of(Span window);
 
   // Rows (slice_step.cc).
   void scan(Emitter& out);
   bool judge(int64_t row, Emitter& out);
-  void put_late(int64_t row, Millis start, Millis first, Emitter& out);
-  bool has_key(const TableKey& key, Millis end) const;
+  std::optional<Span> slice_of(int64_t row, Emitter& out);
+  void put_late(int64_t row, Span span, Span first, Emitter& out);
+  bool has_key(const TableKey& key, Span window);
   void apply_scan(size_t count);
   void update(Slice& slice, const uint32_t* rows, size_t count);
-  void add_late_row(int64_t row, Millis end, Emitter& out);
+  void put_one(Slice& slice, int64_t row, Emitter& out);
+  void update_entry(Groups& groups, uint32_t id, uint32_t row);
+  void forget_news(Groups& groups, uint32_t id);
+  template <typename F>
+  static void change_head(Groups& groups, uint32_t id, F change) {
+    auto head = load_cell<EntryHead>(groups.table.cells(id));
+    change(head);
+    store_cell(groups.table.cells(id), head);
+    groups.table.mark_dirty(id);
+  }
+  void add_late_row(int64_t row, Span window, Emitter& out);
   void flush_late_rows(Emitter& out);
-  Slice& slice_at(Millis start);
+  Slice& slice_at(Span span);
 
   // Firing (slice_firing.cc).
   void begin_firing(Millis target);
@@ -106,12 +112,22 @@ class SliceStep final : public Step {
   void merge_piece();
   void emit_piece(Emitter& out);
   void finish_firing();
+  void free_slices(Millis lost);
   void find_boundary();
-  void count_emitted(Millis end);
-  // Emits some of the due late panes of a window; true when none is left.
-  bool emit_due(Millis end, LateWindow& window, Emitter& out);
-  void emit_late_panes(Millis end, LateWindow& window, const uint32_t* late_ids, size_t count, Emitter& out);
-  void emit_panes(const Groups& groups, size_t count, Millis end, const int64_t* revisions, Pane pane, Emitter& out);
+  Millis next_early(Millis watermark) const;
+
+  // Panes (slice_panes.cc).
+  void next_early_window();
+  void gather_early_piece();
+  void emit_early_piece(Emitter& out);
+  void settle_early_piece();
+  void count_emitted(Span window);
+  void mark_due(WindowKeys& window, uint32_t id);
+  // Emits some of the due panes of a window; true when none is left.
+  bool emit_due(Span span, WindowKeys& window, Pane pane, Emitter& out);
+  void emit_keys(Span span, WindowKeys& window, const uint32_t* key_ids, size_t count, Pane pane, Emitter& out);
+  // The entries ids_[0 .. count).
+  void emit_panes(const Groups& groups, size_t count, Span window, const int64_t* revisions, Pane pane, Emitter& out);
   void commit_piece(Emitter& out);
 
   const WindowSpec spec_;
@@ -120,12 +136,14 @@ class SliceStep final : public Step {
   const SchemaPtr late_schema_;
   KeyPacker keys_;
   const Aggregates aggregates_;
+  const bool with_head_;
+  const bool row_by_row_;  // a record may make a pane come out by itself
 
   // State.
   Millis watermark_ = kMinusInfinity;
   Millis freed_end_ = kMinusInfinity;  // the largest end of a window that was freed
   Slices slices_;
-  LateWindows late_windows_;
+  Windows windows_;
   Millis boundary_ = kPlusInfinity;  // the first watermark at which something fires or is freed
   bool freeze_whole_ = true;
 
@@ -135,8 +153,8 @@ class SliceStep final : public Step {
   size_t move_ = 0;
   std::optional<Firing> firing_;
   bool committing_ = false;
-  Millis commit_end_ = 0;  // windows before it have no late pane due
-  size_t due_done_ = 0;    // of the window whose late panes are being emitted
+  Span commit_from_;     // windows before it have no late pane due
+  size_t due_done_ = 0;  // of the window whose due panes are being emitted
 
   // The current scan: rows put into slices, in order; their slices.
   struct ScanGroup {
@@ -148,17 +166,23 @@ class SliceStep final : public Step {
   std::vector<ScanGroup> scan_groups_;
   std::vector<size_t> scan_places_;
   Buffer<uint32_t> sorted_rows_;
-  // Rows in [fast_start_, + slice) belong to fast_group_ and miss nothing while W < fast_until_.
-  Millis fast_start_ = 0;
-  Millis fast_until_ = kMinusInfinity;
-  uint32_t fast_group_ = 0;
+  // Rows in [start, start + length) belong to `group` and miss nothing while W < until.
+  struct Fast {
+    Millis start = 0;
+    uint64_t length = 0;
+    Millis until = kMinusInfinity;
+    uint32_t group = 0;
+  };
+  Fast fast_;
 
   std::vector<LateRow> late_rows_;
   std::unique_ptr<Slice> spare_;  // the memory of the slice that was freed last
   Groups merged_;                 // a window of several slices
-  Groups late_merged_;            // keys that get a late pane
+  Groups some_merged_;            // keys that get a pane of their own
   Buffer<uint32_t> ids_;
   Buffer<int64_t> revisions_;
+  std::vector<Span> spans_;
+  Buffer<int64_t> numbers_;
   ResultBuilder results_;
 };
 

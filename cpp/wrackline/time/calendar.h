@@ -1,8 +1,8 @@
 // Calendar windows: hours, days, weeks, months, quarters and years as a zone's clock shows them (semantics.md 5).
 //
 // They lie side by side. A window starts at an edge: the first instant at which the clock shows the beginning of a unit
-// or later; units that begin at one instant are one window. Hours are different: each instant at which the clock shows a
-// full hour is an edge, so that the repeated hour of autumn is a window of its own.
+// or later; units that begin at one instant are one window. Hours are different: each instant at which the clock shows
+// a full hour is an edge, so that the repeated hour of autumn is a window of its own.
 #pragma once
 
 #include <vector>
@@ -21,11 +21,11 @@ struct CalendarRule {
   friend bool operator==(const CalendarRule&, const CalendarRule&) = default;
 };
 
-struct Span {
+struct CalendarSpan {
   Millis start = 0;
   Millis end = 0;  // excluded
   bool contains(Millis t) const { return start <= t && t < end; }
-  friend bool operator==(const Span&, const Span&) = default;
+  friend bool operator==(const CalendarSpan&, const CalendarSpan&) = default;
 };
 
 // The windows of one rule in one zone. Remembers what it was asked last: one thread at a time. Its size does not grow.
@@ -37,7 +37,7 @@ class CalendarEdges {
   // The window that holds t: edges are instants, bounds may lie outside the years 0001 to 9999. A compare where t is in
   // the window asked for last, some ns where it is in one of the last hundreds, else about 100 ns.
   // REQUIRES: in_event_time_range(t), or the bound of a window of such a time.
-  Span span_of(Millis t) {
+  CalendarSpan span_of(Millis t) {
     if (last_.contains(t)) return last_;
     return find(t);
   }
@@ -48,15 +48,15 @@ class CalendarEdges {
   const CalendarRule& rule() const { return rule_; }
 
  private:
-  Span find(Millis t);
-  Span compute(Millis t) const;
-  Span hour_of(Millis t) const;
+  CalendarSpan find(Millis t);
+  CalendarSpan compute(Millis t) const;
+  CalendarSpan hour_of(Millis t) const;
 
   const Zone* zone_;
   CalendarRule rule_;
-  int shift_;                // t >> shift_: a stretch that is shorter than a window
-  Span last_;                // empty at first
-  std::vector<Span> spans_;  // by the low bits of t >> shift_, the window asked for last
+  int shift_;                        // t >> shift_: a stretch that is shorter than a window
+  CalendarSpan last_;                // empty at first
+  std::vector<CalendarSpan> spans_;  // by the low bits of t >> shift_, the window asked for last
 };
 
 }  // namespace wrackline

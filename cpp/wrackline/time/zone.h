@@ -1,8 +1,8 @@
 // Zone: what a place's clock shows, from a TZif file (RFC 9636) with its footer rule for the times after it.
 //
 // A clock runs in stretches, each with one offset from UTC; between them it jumps. "Local" times are what the clock
-// shows, as milliseconds: 1970-01-01T00:00 on the clock is 0. Good for every instant of years 0001 to 9999 and what lies
-// a window beyond.
+// shows, as milliseconds: 1970-01-01T00:00 on the clock is 0. Good for every instant of years 0001 to 9999 and what
+// lies a window beyond.
 #pragma once
 
 #include <string_view>
@@ -47,7 +47,8 @@ class Zone {
   Millis cycles(Millis t) const;
 
   std::vector<Piece> pieces_;
-  // From here on everything comes again after 400 years, which pieces_ hold once; +infinity: the last piece does not end.
+  // From here on everything comes again after 400 years, which pieces_ hold once; +infinity: the last piece does not
+  // end.
   Millis cycle_start_ = kPlusInfinity;
 };
 

@@ -42,7 +42,6 @@ LIBRARIES: list[tuple[str, tuple[str, ...]]] = [
     ("xxhash", ("wrackline/core/hash.",)),
     ("openssl/", ("wrackline/core/sha256.", "wrackline/log/kafka/")),
     ("simdjson", ("wrackline/codec/",)),
-    ("absl/", ("wrackline/time/",)),
     ("pybind11/", ("bindings/",)),
     ("Python.h", ("bindings/",)),
 ]

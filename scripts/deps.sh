@@ -48,6 +48,12 @@ LIBRDKAFKA_FLAGS=(
 )
 LIBRDKAFKA_HAS=(WITH_SSL WITH_ZSTD WITH_ZLIB WITH_SNAPPY WITH_SASL_SCRAM WITH_SASL_OAUTHBEARER)
 
+# The tz database, compiled: it becomes a part of the program. IANA's 2026f is 2026.6 here.
+TZDATA_VERSION=2026.6
+TZDATA_URL=https://github.com/python/tzdata/archive/refs/tags/${TZDATA_VERSION}.tar.gz
+TZDATA_PYTHON_PACKAGE=tzdata==${TZDATA_VERSION}
+TZDATA_TREE=7ae56010dcf5e2274f9c9c66e66ab700304575ea9406243869f50a04bc22593c
+
 CONNECT_SECONDS=5  # a release that does not answer by then is not waited for
 
 cache=${WRACKLINE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/wrackline}
@@ -55,7 +61,8 @@ folder() { printf '%s/%s-%s' "$cache" "$1" "$(printf '%s' "${*:2}" | sha256sum |
 rocksdb_folder=$(folder rocksdb "$ROCKSDB_VERSION" "$ROCKSDB_TREE" "${ROCKSDB_FLAGS[@]}")
 simdjson_folder=$(folder simdjson "$SIMDJSON_HEADER" "$SIMDJSON_SOURCE" "${SIMDJSON_FLAGS[@]}")
 librdkafka_folder=$(folder librdkafka "$LIBRDKAFKA_VERSION" "$LIBRDKAFKA_TREE" "${LIBRDKAFKA_FLAGS[@]}" "$LIBRDKAFKA_EDIT")
-prefix=$(folder deps "$rocksdb_folder" "$simdjson_folder" "$librdkafka_folder")
+tzdata_folder=$(folder tzdata "$TZDATA_VERSION" "$TZDATA_TREE")
+prefix=$(folder deps "$rocksdb_folder" "$simdjson_folder" "$librdkafka_folder" "$tzdata_folder")
 
 if [[ ${1:-} == --prefix ]]; then
   printf '%s\n' "$prefix"
@@ -80,6 +87,12 @@ librdkafka_tree() {
   (cd "$1" && find configure configure.self mklove src -type f \
      \( -name '*.c' -o -name '*.h' -o -name 'configure*' -o -name 'Makefile*' \) ! -path src/Makefile.config -print0 |
      LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1)
+}
+
+# The list of names, the version and the zones.
+tzdata_tree() {
+  (cd "$1" && { cat zones; head -1 zoneinfo/tzdata.zi; sed 's|^|zoneinfo/|' zones | LC_ALL=C sort | xargs sha256sum; } |
+     sha256sum | cut -d' ' -f1)
 }
 
 fetch() {  # url file
@@ -143,10 +156,15 @@ simdjson_from_release() {
   simdjson=$work/simdjson-release
 }
 
-simdjson_from_package() {
-  local python=${PYTHON:-python3}
+python_with_pip() {
+  python=${PYTHON:-python3}
   [[ -x .venv/bin/python ]] && python=.venv/bin/python
   "$python" -m pip --version >/dev/null 2>&1 || { say "$python has no pip: run scripts/setup.sh"; return 1; }
+}
+
+simdjson_from_package() {
+  local python
+  python_with_pip || return 1
   "$python" -m pip download --quiet --no-deps --no-binary :all: --dest "$work/sdist" "$SIMDJSON_PYTHON_PACKAGE" \
     >"$work/pip.log" 2>&1 || return 1
   mkdir "$work/package" && tar -xzf "$work"/sdist/*.tar.gz -C "$work/package" --strip-components=1 || return 1
@@ -198,7 +216,44 @@ find_librdkafka() {
   fail "no source of librdkafka $LIBRDKAFKA_VERSION could be used; it needs the network once"
 }
 
-# Each of these leaves lib/ and include/ in the folder it is given.
+tzdata_from_release() {
+  fetch "$TZDATA_URL" "$work/tzdata.tar.gz" || return 1
+  mkdir "$work/tzdata-release" && tar -xzf "$work/tzdata.tar.gz" -C "$work/tzdata-release" --strip-components=1 ||
+    return 1
+  tzdata=$work/tzdata-release/src/tzdata
+}
+
+tzdata_from_package() {
+  local python
+  python_with_pip || return 1
+  "$python" -m pip download --quiet --no-deps --only-binary :all: --dest "$work/tzdata-wheel" "$TZDATA_PYTHON_PACKAGE" \
+    >"$work/pip.log" 2>&1 && "$python" -m zipfile -e "$work"/tzdata-wheel/*.whl "$work/tzdata-package" || return 1
+  tzdata=$work/tzdata-package/tzdata
+}
+
+find_tzdata() {
+  local source tree
+  for source in release package; do
+    say "tzdata $TZDATA_VERSION: fetching the $source"
+    if ! "tzdata_from_$source"; then
+      say "tzdata $TZDATA_VERSION: the $source does not answer"
+    elif tree=$(tzdata_tree "$tzdata"); [[ $tree == "$TZDATA_TREE" ]]; then
+      return
+    else
+      say "tzdata $TZDATA_VERSION: the $source is not what was pinned ($tree), skipped"
+    fi
+  done
+  fail "no source of tzdata $TZDATA_VERSION could be used; it needs the network once"
+}
+
+build_tzdata() {
+  find_tzdata
+  mkdir "$1/share"
+  cp -r "$tzdata/zoneinfo" "$1/share/"
+  cp "$tzdata/zones" "$1/share/zoneinfo/"
+}
+
+# Each of these leaves lib/, include/ or share/ in the folder it is given.
 build_simdjson() {
   find_simdjson
   say "simdjson $SIMDJSON_VERSION: compiling"
@@ -265,7 +320,7 @@ work=$(mktemp -d "$cache/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 started=$SECONDS
 mkdir "$work/prefix"
-for library in simdjson librdkafka rocksdb; do
+for library in tzdata simdjson librdkafka rocksdb; do
   place_of=${library}_folder
   if [[ ! -e ${!place_of}/complete ]]; then
     mkdir -p "$work/$library-made/lib" "$work/$library-made/include"

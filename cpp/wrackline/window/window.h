@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "wrackline/core/step.h"
+#include "wrackline/time/calendar.h"
 
 namespace wrackline {
 
@@ -40,8 +41,6 @@ struct FixedWindow {
 struct SessionWindow {
   Millis gap = 0;
 };
-
-enum class CalendarUnit : uint8_t { kHour, kDay, kWeek, kMonth, kQuarter, kYear };
 
 // What a zone's clock shows. The zone is `zone`, or each row's own in the column `zone_column`.
 struct CalendarWindow {

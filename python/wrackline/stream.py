@@ -482,7 +482,7 @@ class KeyedStream:
             null_key == "group",
             name,
         )
-        if window.kind in ("session", "rolling", "calendar"):
+        if window.kind in ("session", "rolling"):
             raise NotYetError(f"{label}: {window.kind} comes with a later version")
         windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed

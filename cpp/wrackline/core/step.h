@@ -26,6 +26,7 @@ inline constexpr std::string_view kTooLarge = "too_large";  // > max_record_byte
 inline constexpr std::string_view kTimestamp = "timestamp";
 inline constexpr std::string_view kTimestampUnit = "timestamp_unit";
 inline constexpr std::string_view kNullKey = "null_key";
+inline constexpr std::string_view kTimezone = "timezone";  // null or unknown, in a calendar window's tz_column
 inline constexpr std::string_view kOverflow = "overflow";
 inline constexpr std::string_view kFunction = "function";  // an expression or a Python function failed
 }  // namespace reason

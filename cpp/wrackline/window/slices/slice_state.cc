@@ -2,6 +2,8 @@
 // belongs to no window. docs/formats.md, "Window state".
 #include <charconv>
 
+#include "wrackline/core/logging.h"
+#include "wrackline/time/zones.h"
 #include "wrackline/window/slices/slice_step.h"
 
 namespace wrackline {
@@ -33,6 +35,7 @@ void SliceStep::freeze(FreezeSink& sink) {
     out.put(kVersion);
     out.put(watermark_);
     out.put(freed_end_);
+    out.put_string(calendar_ ? tz_version() : std::string_view());
     sink.live(std::string(kMeta));
     sink.block(std::string(kMeta), true, out.take());
   }
@@ -81,6 +84,12 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
   if (unit == kMeta) {
     watermark_ = in.get<Millis>();
     freed_end_ = in.get<Millis>();
+    const std::string_view version = in.get_string();
+    if (calendar_ && version != tz_version()) {
+      log_line(LogLevel::kInfo, "step '" + name() + "': its windows were made with tz database " +
+                                    std::string(version) + ", now it is " + std::string(tz_version()) +
+                                    ": open windows keep their edges");
+    }
   } else if (parse_unit(unit, 's', span)) {
     if (spec_.as<FixedWindow>() && grid_.slice_of(span.start) != span)
       return Status::corruption(what + ": no slice starts there");

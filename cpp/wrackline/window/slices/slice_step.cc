@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "wrackline/time/zones.h"
+
 namespace wrackline {
 
 int64_t Groups::allocated_bytes() const {
@@ -31,7 +33,9 @@ SliceStep::SliceStep(std::string name, WindowShape shape)
       boundary_(next_early(watermark_)),
       merged_(aggregates_),
       some_merged_(aggregates_),
-      results_(std::move(shape.output), keys_, aggregates_) {}
+      results_(std::move(shape.output), keys_, aggregates_) {
+  if (const auto* calendar = spec_.as<CalendarWindow>()) calendar_.emplace(*calendar, *input_);
+}
 
 Millis SliceStep::lost_at(Millis watermark) const {
   return std::max(freed_end_, plus(watermark, -spec_.allowed_lateness));
@@ -53,6 +57,7 @@ void SliceStep::take(Batch batch) {
     batch.moves.insert(batch.moves.begin(), Move{0, batch.watermark});
   }
   keys_.pack(batch);
+  if (calendar_) calendar_->look_at(batch);
   row_ = 0;
   move_ = 0;
   const auto length = static_cast<size_t>(batch.length);
@@ -80,19 +85,24 @@ void SliceStep::scan(Emitter& out) {
   const Millis* times = batch.event_times.data();
   const bool null_keys = keys_.any_null();
   scan_groups_.clear();
-  fast_.until = kMinusInfinity;
+  const int32_t* zones = calendar_ ? calendar_->places() : nullptr;
+  fast_.assign(zones == nullptr ? 1 : calendar_->place_count() + 1, Fast());  // the last one: of no zone
   size_t scanned = 0;
   // Rows up to the next move are judged by the same watermark.
   for (;;) {
     const bool more_moves = move_ < batch.moves.size();
     const int64_t stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
     for (; row_ < stop; ++row_) {
-      const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(fast_.start) < fast_.length &&
-                        watermark_ < fast_.until && !(null_keys && keys_.is_null(row_));
-      if (!fast && !judge(row_, out)) continue;
+      const Fast& of = zones == nullptr || zones[row_] < 0 ? fast_.back() : fast_[static_cast<size_t>(zones[row_])];
+      const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(of.start) < of.length &&
+                        watermark_ < of.until && !(null_keys && keys_.is_null(row_));
+      if (fast)
+        group_ = of.group;
+      else if (!judge(row_, out))
+        continue;
       scan_rows_[scanned] = static_cast<uint32_t>(row_);
-      scan_row_groups_[scanned++] = fast_.group;
-      ++scan_groups_[fast_.group].count;
+      scan_row_groups_[scanned++] = group_;
+      ++scan_groups_[group_].count;
     }
     if (!more_moves) break;
     const Millis watermark = batch.moves[move_++].watermark;
@@ -112,7 +122,7 @@ void SliceStep::scan(Emitter& out) {
   batch_.reset();
 }
 
-// Decides about one row; true when it goes into the slice of fast_.group with the rest of the scan.
+// Decides about one row; true when it goes into the slice of group_ with the rest of the scan.
 bool SliceStep::judge(int64_t row, Emitter& out) {
   if (keys_.is_null(row)) {
     ++counts_.dead_lettered;
@@ -153,15 +163,28 @@ bool SliceStep::judge(int64_t row, Emitter& out) {
     slice.scan_group = static_cast<uint32_t>(scan_groups_.size());
     scan_groups_.push_back({&slice, 0});
   }
-  fast_ = {span.start, static_cast<uint64_t>(span.end) - static_cast<uint64_t>(span.start),
-           misses ? kMinusInfinity : fires_at(first), slice.scan_group};
+  group_ = slice.scan_group;
+  const int32_t* zones = calendar_ ? calendar_->places() : nullptr;
+  fast_[zones == nullptr ? 0 : static_cast<size_t>(zones[row])] = {
+      span.start, static_cast<uint64_t>(span.end) - static_cast<uint64_t>(span.start),
+      misses ? kMinusInfinity : fires_at(first), slice.scan_group};
   return true;
 }
 
 // The slice of one row; none: it became a dead letter.
-std::optional<Span> SliceStep::slice_of(int64_t row, Emitter&) {
-  if (spec_.as<FixedWindow>()) return grid_.slice_of(batch_->event_times[static_cast<size_t>(row)]);
-  return kUnbounded;
+std::optional<Span> SliceStep::slice_of(int64_t row, Emitter& out) {
+  const Millis time = batch_->event_times[static_cast<size_t>(row)];
+  if (spec_.as<FixedWindow>()) return grid_.slice_of(time);
+  if (!calendar_) return kUnbounded;
+  const int32_t place = calendar_->places() == nullptr ? 0 : calendar_->places()[row];
+  if (place != CalendarSlices::kNoZone) return calendar_->slice_of(place, time);
+  const std::string& name = spec_.as<CalendarWindow>()->zone_column;
+  const Column& zones = *batch_->find(name);
+  ++counts_.dead_lettered;
+  out.dead_letter(*batch_, row, reason::kTimezone,
+                  zones.is_null(row) ? "'" + name + "' is null; it names the time zone"
+                                     : "'" + name + "': " + zone_index(zones.string_at(row)).status().message());
+  return std::nullopt;
 }
 
 void SliceStep::add_late_row(int64_t row, Span window, Emitter& out) {

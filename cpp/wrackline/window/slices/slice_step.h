@@ -16,6 +16,7 @@
 
 #include "wrackline/core/late.h"
 #include "wrackline/window/result_builder.h"
+#include "wrackline/window/slices/calendar_slices.h"
 #include "wrackline/window/slices/grid.h"
 #include "wrackline/window/slices/groups.h"
 #include "wrackline/window/slices/window_keys.h"
@@ -132,6 +133,7 @@ class SliceStep final : public Step {
 
   const WindowSpec spec_;
   const Grid grid_;
+  std::optional<CalendarSlices> calendar_;  // of calendar windows
   const SchemaPtr input_;
   const SchemaPtr late_schema_;
   KeyPacker keys_;
@@ -166,14 +168,15 @@ class SliceStep final : public Step {
   std::vector<ScanGroup> scan_groups_;
   std::vector<size_t> scan_places_;
   Buffer<uint32_t> sorted_rows_;
-  // Rows in [start, start + length) belong to `group` and miss nothing while W < until.
+  // Rows in [start, start + length) belong to `group` and miss nothing while W < until. One for each zone.
   struct Fast {
     Millis start = 0;
     uint64_t length = 0;
     Millis until = kMinusInfinity;
     uint32_t group = 0;
   };
-  Fast fast_;
+  std::vector<Fast> fast_;
+  uint32_t group_ = 0;  // of the row that was judged last
 
   std::vector<LateRow> late_rows_;
   std::unique_ptr<Slice> spare_;  // the memory of the slice that was freed last

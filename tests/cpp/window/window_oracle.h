@@ -18,6 +18,7 @@ namespace wrackline::testing {
 struct Record {
   size_t index = 0;
   Millis time = 0;
+  int zone = 0;  // hours east of Greenwich
   std::optional<std::string> key;
   std::optional<int64_t> n;
   std::optional<double> x;
@@ -55,7 +56,7 @@ class WindowOracle {
     }
     std::vector<Bounds> lost;
     std::vector<Bounds> kept;
-    for (const Bounds& bounds : windows_of(record.time))
+    for (const Bounds& bounds : windows_of(record))
       (freed(bounds.first, watermark_) ? lost : kept).push_back(bounds);
     const auto add_late = [&](Millis end) {
       late.push_back({record.index, watermark_ - (end + spec_.allowed_lateness) + 1, watermark_, end});
@@ -133,7 +134,13 @@ class WindowOracle {
   Millis multiple(Millis watermark) const { return floor_div(watermark, *spec_.early); }
 
   // By trying every start near the record.
-  std::vector<Bounds> windows_of(Millis t) const {
+  std::vector<Bounds> windows_of(const Record& record) const {
+    const Millis t = record.time;
+    if (spec_.as<CalendarWindow>()) {  // days of zones whose clocks never jump
+      const Millis shift = record.zone * 3'600'000;
+      const Millis start = floor_div(t + shift, 86'400'000) * 86'400'000 - shift;
+      return {{start + 86'400'000, start}};
+    }
     const auto* fixed = spec_.as<FixedWindow>();
     if (fixed == nullptr) return {{kPlusInfinity, kMinusInfinity}};
     std::vector<Bounds> result;

@@ -15,7 +15,8 @@ SchemaPtr input_schema() {
                                                            {"x", Type::kFloat64, true},
                                                            {"s", Type::kString, true},
                                                            {"i", Type::kInt64, false},
-                                                           {"on", Type::kBool, false}});
+                                                           {"on", Type::kBool, false},
+                                                           {"zone", Type::kString, true}});
 }
 
 struct Item {
@@ -37,6 +38,7 @@ Row row_of(const Record& record) {
   row.push_back(record.s ? Scalar(*record.s) : Scalar());
   row.push_back(static_cast<int64_t>(record.index));
   row.push_back(record.index % 3 == 0);
+  row.push_back("Etc/GMT" + std::string(record.zone < 0 ? "+" : "-") + std::to_string(std::abs(record.zone)));
   return row;
 }
 
@@ -57,6 +59,8 @@ Stream random_stream(std::mt19937_64& random) {
   } else if (which == 1) {
     spec.kind = GlobalWindow{};
     spec.allowed_lateness = 0;
+  } else if (which == 2) {
+    spec.kind = CalendarWindow{.unit = CalendarUnit::kDay, .zone = "", .zone_column = "zone"};
   }
   if (!spec.as<CountWindow>()) {
     spec.emit = static_cast<EmitMode>(below(3));
@@ -86,6 +90,7 @@ Stream random_stream(std::mt19937_64& random) {
     Record record;
     record.index = static_cast<size_t>(i);
     record.time = now - below(below(4) == 0 ? 40 : 1 + bound);
+    record.zone = static_cast<int>(below(3)) * 9 - 7;
     const int64_t key = below(keys);
     if (below(30) != 0)
       record.key =
@@ -103,6 +108,15 @@ Stream random_stream(std::mt19937_64& random) {
       stream.items.push_back({Item::kMove, {}, watermark});
     }
     if (below(25) == 0) stream.items.push_back({Item::kCommit, {}, 0});
+  }
+  if (spec.as<CalendarWindow>()) {  // what was a millisecond is an hour
+    constexpr Millis kHour = 3'600'000;
+    spec.allowed_lateness *= kHour;
+    if (spec.early) *spec.early *= kHour;
+    for (Item& item : stream.items) {
+      item.record.time *= kHour;
+      item.watermark *= kHour;
+    }
   }
   if (below(2)) stream.items.push_back({Item::kMove, {}, kPlusInfinity});
   stream.items.push_back({Item::kCommit, {}, 0});
@@ -326,7 +340,7 @@ TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
       const OraclePane& pane = *expected[key][taken[key]++];
       EXPECT_EQ(pane.end - 1, output.event_time);
       // Nothing is late for the others: their rows may be behind.
-      if (stream.spec.as<FixedWindow>()) {
+      if (!stream.spec.as<CountWindow>() && !stream.spec.as<GlobalWindow>()) {
         EXPECT_GE(output.event_time, output.watermark) << "a result row is behind the watermark below";
       }
       check_pane(stream.spec, pane, output.row);
@@ -335,12 +349,13 @@ TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
     ASSERT_EQ(oracle.late.size(), whole.out.late.size());
     for (size_t i = 0; i < oracle.late.size(); ++i) {
       const Row& row = whole.out.late[i].row;
-      const OracleLate got{static_cast<size_t>(std::get<int64_t>(row[4])), std::get<int64_t>(row[6]),
-                           std::get<Timestamp>(row[7]).millis, std::get<Timestamp>(row[9]).millis};
+      const OracleLate got{static_cast<size_t>(std::get<int64_t>(row[4])), std::get<int64_t>(row[7]),
+                           std::get<Timestamp>(row[8]).millis, std::get<Timestamp>(row[10]).millis};
       EXPECT_EQ(oracle.late[i], got) << "late row " << i;
-      EXPECT_SCALAR(Scalar(Timestamp{got.end - stream.spec.as<FixedWindow>()->size}), row[8]);
-      EXPECT_SCALAR(Scalar(std::string("window")), row[10]);
-      EXPECT_SCALAR(Scalar(std::string("w")), row[11]);
+      const auto* fixed = stream.spec.as<FixedWindow>();
+      EXPECT_SCALAR(Scalar(Timestamp{got.end - (fixed != nullptr ? fixed->size : 86'400'000)}), row[9]);
+      EXPECT_SCALAR(Scalar(std::string("window")), row[11]);
+      EXPECT_SCALAR(Scalar(std::string("w")), row[12]);
     }
     // However the stream is cut, and whatever restarts, nothing else comes out.
     for (const int cut_every : {1, 7}) {

@@ -52,7 +52,7 @@ Ref read(PlanHandle& plan, const std::string& topic, const std::vector<FieldTupl
          std::optional<int64_t> not_before, std::optional<int64_t> not_after, int64_t max_future,
          const std::string& log_timestamp, const std::string& watermark, std::optional<int64_t> out_of_orderness,
          const std::string& watermark_column, std::optional<int64_t> idle_after, bool idle_close, int64_t warn_late,
-         const std::vector<std::string>& partitioned_by, int64_t max_record_bytes) {
+         const std::vector<std::string>& partitioned_by, int64_t max_record_bytes, const std::string& name) {
   SourceSpec spec;
   spec.topic = topic;
   spec.schema = make_schema(schema);
@@ -72,7 +72,13 @@ Ref read(PlanHandle& plan, const std::string& topic, const std::vector<FieldTupl
                     .warn_late = warn_late};
   spec.partitioned_by = partitioned_by;
   spec.max_record_bytes = max_record_bytes;
-  return from_ref(check(plan.get().read(std::move(spec)), Of::kJob));
+  return from_ref(check(plan.get().read(std::move(spec), name), Of::kJob));
+}
+
+Ref merge(PlanHandle& plan, const std::vector<Ref>& inputs, const std::string& name) {
+  MergeSpec spec;
+  for (const Ref& input : inputs) spec.inputs.push_back(to_ref(input));
+  return from_ref(check(plan.get().merge(std::move(spec), name), Of::kJob));
 }
 
 Ref filter(PlanHandle& plan, const Ref& input, const std::string& column, const std::string& compare,
@@ -134,11 +140,13 @@ EmitMode emit_mode(const std::string& emit) {
 Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<std::string>>& key,
            const std::string& kind, const py::dict& settings, int64_t allowed_lateness, const std::string& emit,
            std::optional<int64_t> early, std::optional<int64_t> early_rows, bool emit_late_each, bool late_windows_rows,
-           bool null_key_group, const std::vector<AggregateTuple>& aggregates, int hidden, const std::string& name) {
+           bool null_key_group, bool per_partition, const std::vector<AggregateTuple>& aggregates, int hidden,
+           const std::string& name) {
   WindowSpec spec = WindowSpec::of(window_kind(kind, settings));
   spec.hidden = hidden;
   if (key) spec.key_columns = *key;
   spec.null_key_group = null_key_group;
+  spec.per_partition = per_partition;
   spec.allowed_lateness = allowed_lateness;
   spec.emit = emit_mode(emit);
   spec.early = early;
@@ -177,7 +185,9 @@ void register_plan(py::module_& m) {
            py::arg("max_future") = 60'000, py::arg("log_timestamp") = "", py::arg("watermark") = "bounded",
            py::arg("out_of_orderness") = py::none(), py::arg("watermark_column") = "",
            py::arg("idle_after") = py::none(), py::arg("idle_close") = false, py::arg("warn_late") = 3'600'000,
-           py::arg("partitioned_by") = std::vector<std::string>(), py::arg("max_record_bytes") = 1 << 20)
+           py::arg("partitioned_by") = std::vector<std::string>(), py::arg("max_record_bytes") = 1 << 20,
+           py::arg("name") = "")
+      .def("merge", &merge, py::arg("inputs"), py::kw_only(), py::arg("name") = "")
       .def("filter", &filter, py::arg("input"), py::kw_only(), py::arg("column"), py::arg("compare"), py::arg("value"),
            py::arg("is_time") = false, py::arg("name") = "")
       .def("transform", &transform, py::arg("input"), py::kw_only(), py::arg("kind"), py::arg("calls"),
@@ -190,7 +200,8 @@ void register_plan(py::module_& m) {
       .def("window", &window, py::arg("input"), py::kw_only(), py::arg("key"), py::arg("kind"), py::arg("settings"),
            py::arg("allowed_lateness") = 0, py::arg("emit") = "accumulate", py::arg("early") = py::none(),
            py::arg("early_rows") = py::none(), py::arg("emit_late_each") = false, py::arg("late_windows_rows") = false,
-           py::arg("null_key_group") = false, py::arg("aggregates"), py::arg("hidden") = 0, py::arg("name") = "")
+           py::arg("null_key_group") = false, py::arg("per_partition") = false, py::arg("aggregates"),
+           py::arg("hidden") = 0, py::arg("name") = "")
       .def("write", &write, py::arg("streams"), py::kw_only(), py::arg("topic"), py::arg("iso_times") = false,
            py::arg("nan_as_string") = false, py::arg("dead_letters") = false, py::arg("internal") = false)
       .def("finish", [](PlanHandle& plan) { check(plan.get().finish(), Of::kJob); })
@@ -206,7 +217,9 @@ void register_plan(py::module_& m) {
            [](const PlanHandle& plan) {
              const auto steps = check(plan.get().make_steps(plan.get().source().schema));
              std::vector<std::pair<std::string, int64_t>> bytes;
-             for (const auto& step : steps) bytes.emplace_back(step->name(), step->entry_bytes());
+             for (const auto& step : steps) {
+               if (step) bytes.emplace_back(step->name(), step->entry_bytes());
+             }
              return bytes;
            })
       .def("node_count", [](const PlanHandle& plan) { return plan.get().nodes().size(); })

@@ -20,11 +20,11 @@ constexpr Millis kTick = 50;
 class RunHandle {
  public:
   RunHandle(const PlanHandle& plan, const std::optional<JobOptions>& options, const LogHandle* log,
-            const RowsHandle* rows, std::shared_ptr<Tap> tap)
+            const std::vector<RowsHandle*>& rows, std::shared_ptr<Tap> tap)
       : tap_(std::move(tap)) {
     RunEnv env;
     if (log != nullptr) env.log = log->get();
-    if (rows != nullptr) env.rows = rows->get();
+    for (const RowsHandle* of : rows) env.rows.push_back(of->get());
     env.clock = system_clock();
     env.tap = tap_.get();
     auto opened = without_gil([&] { return Run::open(plan.share(), options.value_or(JobOptions()), std::move(env)); });
@@ -241,10 +241,10 @@ void register_run(py::module_& m) {
            py::arg("transaction_timeout") = 10'000, py::arg("max_dead_share") = 0.0, py::arg("max_dead_count") = 0);
 
   py::class_<RunHandle>(m, "Run")
-      .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const RowsHandle*,
+      .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const std::vector<RowsHandle*>&,
                     std::shared_ptr<Tap>>(),
            py::arg("plan"), py::kw_only(), py::arg("options") = py::none(), py::arg("log") = py::none(),
-           py::arg("rows") = py::none(), py::arg("tap") = py::none())
+           py::arg("rows") = std::vector<RowsHandle*>(), py::arg("tap") = py::none())
       .def("loop", &RunHandle::loop, py::kw_only(), py::arg("progress") = py::none(), py::arg("every_ms") = 250,
            py::arg("seconds") = 0.0)
       .def("request_stop", &RunHandle::request_stop)

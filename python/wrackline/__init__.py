@@ -45,7 +45,7 @@ from wrackline.run import RunningJob, RunResult
 from wrackline.schema import Schema, field
 from wrackline.sources import BoundedRows, from_arrow, from_records
 from wrackline.stats import Stats
-from wrackline.stream import KeyedStream, SideStream, Stream, WindowedStream
+from wrackline.stream import KeyedStream, SideStream, Stream, WindowedStream, merge
 from wrackline.versions import show_versions
 from wrackline.watermarks import Watermark, monotonic, punctuated, punctuated_if
 from wrackline.windows import (
@@ -106,6 +106,7 @@ __all__ = [
     "last",
     "max",
     "mean",
+    "merge",
     "min",
     "monotonic",
     "n_unique",

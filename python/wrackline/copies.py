@@ -75,7 +75,7 @@ def _copy(
     """Starts throw-away copies of the job up to `stream`. What is wrong is said here."""
     plan = job._plan.copy()
     refs = job._late_refs(plan, stream) if isinstance(stream, LateOfJob) else list(stream._refs)
-    taken = {job._topic, *(topic for topic, _ in plan.sinks())}
+    taken = {*(one.topic for one in job._inputs), *(topic for topic, _ in plan.sinks())}
     topic = next(name for name in (f"collect-{i}" for i in range(len(taken) + 1)) if name not in taken)
     if not refs:
         raise InvalidJobError(f"{call}: {stream._label} has no rows: no step of this job makes any")

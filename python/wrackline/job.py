@@ -19,14 +19,14 @@ from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
-from wrackline.reading import source_of, watermark_of, watermark_text
+from wrackline.reading import Input, source_of, watermark_of, watermark_text
 from wrackline.results import Result
 from wrackline.run import Place, Progress, RunningJob, RunResult, run_to_end, running_at, seated
 from wrackline.schema import Columns, Field, suggestion
 from wrackline.sinks import FileSink, Sink
 from wrackline.sources import BoundedRows
 from wrackline.stats import Stats
-from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream
+from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream, merge
 from wrackline.transforms import Explode, OnError
 from wrackline.verbs import Build, Comparison, filter_value
 from wrackline.watermarks import Watermark
@@ -91,10 +91,7 @@ class Job:
         self._own_log: Log | None = None  # of a job on memory:, as long as the job lives
         self._plan = _core.Plan(name)
         self._source: Stream | None = None
-        self._bounded: BoundedRows | None = None
-        self._topic = ""
-        self._watermark_text = ""
-        self._schema_paths: list[str] = []
+        self._inputs: list[Input] = []
         self._items: dict[str, Columns] = {}  # of columns that are lists of objects
         self._late_sinks: list[tuple[LateOfJob, str, bool, bool, bool]] = []
         self._dead_sinks: list[tuple[Ref, str]] = []
@@ -145,13 +142,13 @@ class Job:
 
     @property
     def _reads_topic(self) -> bool:
-        return self._topic != ""
+        return any(one.topic for one in self._inputs)
 
     # ---- building ----
 
     def read(
         self,
-        source: str | BoundedRows,
+        source: str | BoundedRows | Sequence[str],
         schema: Any = None,
         *,
         time: str,
@@ -167,6 +164,7 @@ class Job:
         max_record_bytes: int = 1 << 20,
         log_timestamp: str = "",
         warn_late: Duration = "1h",
+        name: str = "",
     ) -> Stream:
         """The input: a topic with a schema, or bounded rows (`wl.from_records`, `wl.from_arrow`, `wl.read_parquet`,
         `wl.read_csv`, `wl.read_ndjson`).
@@ -179,11 +177,19 @@ class Job:
         partition, for a topic with several. `idle_after`: without records for so long the input no longer holds the
         watermark back. `log_timestamp`: the column that stands for the log timestamp of bounded rows.
 
+        Several topics of the same columns, ``job.read(["a", "b"], ...)``, are read with the same settings and merged;
+        a job may also read several times, and `wl.merge` the streams.
+
         >>> import wrackline as wl
         >>> job = wl.Job("example", log="local:fleet-data")
         >>> job.read("readings", {"truck_id": str, "ts": int}, time="ts", unit="s", out_of_orderness="30s")
         read(truck_id: str, ts: int)
         """
+        if isinstance(source, (list, tuple)) and source and all(isinstance(one, str) for one in source):
+            given = {key: value for key, value in locals().items() if key not in ("self", "source", "name")}
+            if len(source) == 1:
+                return self.read(source[0], name=name, **given)
+            return merge(*(self.read(one, **given) for one in source), name=name)
         bounded, columns, topic = source_of(source, schema)
         if not isinstance(time, str) or not time:
             raise InvalidJobError("read: time= names the event-time column")
@@ -221,14 +227,17 @@ class Job:
             warn_late=to_millis(warn_late, "read: warn_late"),
             partitioned_by=[partitioned_by] if isinstance(partitioned_by, str) else list(partitioned_by),
             max_record_bytes=max_record_bytes,
+            name=name,
         )
-        self._bounded, self._topic, self._schema_paths = bounded, topic, columns.paths()
-        self._items = {one.name: one.items for one in columns.fields if one.items is not None}
-        self._source = Stream(self, ref, self._plan.step_name(ref[0]), "read")
-        self._watermark_text = watermark_text(kind, out_of_orderness, watermark, idle_after)
+        stream = Stream(self, ref, self._plan.step_name(ref[0]), "read")
+        self._inputs.append(
+            Input(stream.name, topic, bounded, columns, watermark_text(kind, out_of_orderness, watermark, idle_after))
+        )
+        self._items.update({one.name: one.items for one in columns.fields if one.items is not None})
+        self._source = self._source or stream
         bound_text = repr(watermark) if watermark is not None else f"out_of_orderness={out_of_orderness or 'all'!r}"
         self._note(ref, f'{f"topic {topic!r}" if topic else repr(bounded)}, time="{time}", {bound_text}', None)
-        return self._source
+        return stream
 
     def _note(self, ref: Ref, text: str, of: Ref | None) -> None:
         """A line of repr."""
@@ -515,7 +524,9 @@ class Job:
             steps.append(StepText(name, text, holds(sizes[name]) if holds else "nothing", judged))
         status = self._last_status if self._running is None else status_of(self._running, running=True)
         log = self._log.uri if isinstance(self._log, Log) else self._log
-        return Explanation(f"job {self._name!r} on {log!r}", self._watermark_text, steps, status)
+        texts = {one.watermark: one.name for one in self._inputs}
+        watermark = "\n".join(text if len(texts) == 1 else f"{name}: {text}" for text, name in texts.items())
+        return Explanation(f"job {self._name!r} on {log!r}", watermark, steps, status)
 
     def ledger(self) -> Ledger:
         """What became of every record: of the run that goes on in this process, else as of the last commit.
@@ -595,12 +606,7 @@ class Job:
         return plan
 
     def _rows(self) -> Any:
-        if self._bounded is None:
-            return None
-        rows = _core.Rows(self._bounded.schema.to_core())
-        rows.append(self._bounded._table)
-        rows.close()
-        return rows
+        return [one.to_core() for one in self._inputs if one.rows is not None]
 
     @contextlib.contextmanager
     def _opened_log(self, *, read_only: bool = False) -> Iterator[Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from wrackline import _core
 from wrackline.durations import to_millis
 from wrackline.errors import InvalidJobError
 from wrackline.hints import shown_type
@@ -12,13 +14,33 @@ from wrackline.schema import Columns, suggestion, to_columns
 from wrackline.sources import BoundedRows
 from wrackline.watermarks import Watermark
 
-__all__ = ["source_of", "watermark_of", "watermark_text"]
+__all__ = ["Input", "source_of", "watermark_of", "watermark_text"]
 
 _HOW_TO_CHOOSE = (
     "out_of_orderness is how far behind the newest record another may come and still be expected: windows come out "
     'that much later. Choose what covers nearly all records, such as "30s" for devices on a network or "6h" for '
     'batches that are uploaded; what comes later still is a late row, never lost. "0s": event times never fall'
 )
+
+
+@dataclass(frozen=True)
+class Input:
+    """One source of a job."""
+
+    name: str  # of its step
+    topic: str  # "": bounded rows
+    rows: BoundedRows | None
+    schema: Columns
+    watermark: str  # what W is, in words
+
+    def to_core(self) -> Any:
+        """The rows, for a run; None: they are in a topic."""
+        if self.rows is None:
+            return None
+        rows = _core.Rows(self.schema.to_core())
+        rows.append(self.rows._table)
+        rows.close()
+        return rows
 
 
 def source_of(source: Any, schema: Any) -> tuple[BoundedRows | None, Columns, str]:

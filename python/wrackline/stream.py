@@ -24,7 +24,7 @@ from wrackline.windows import Window
 if TYPE_CHECKING:
     from wrackline.job import Job
 
-__all__ = ["KeyedStream", "SideStream", "Stream", "WindowedStream"]
+__all__ = ["KeyedStream", "SideStream", "Stream", "WindowedStream", "merge"]
 
 Ref = tuple[int, str]  # node of the plan, port
 NullKey = Literal["dead_letter", "group"]
@@ -379,12 +379,27 @@ class Stream(SideStream):
         """Refused: aggregates need windows, which `.key_by(...).window(...)` makes."""
         raise InvalidJobError(f"agg: {_NEEDS_WINDOW}")
 
-    def window(self, window: Window, **options: Any) -> WindowedStream:
-        """Refused: windows are of keys, which `.key_by(...)` names."""
-        raise InvalidJobError(
-            f'{options.get("name") or "window"}: a window needs a key: .key_by("column").window(...), '
-            "or .key_by().window(...) for the whole stream"
+    def window(self, window: Window, *, per_partition: bool = False, **options: Any) -> WindowedStream:
+        """Windows of each partition by itself, with `per_partition`: the column ``_partition`` is their key.
+
+        Windows of keys are made by `.key_by(...).window(...)`, which has the same options.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"ts": 1_000}, {"ts": 61_000}])
+        >>> read = wl.Job("example").read(rows, time="ts")
+        >>> counts = read.window(wl.tumbling("1m"), per_partition=True).agg(n=wl.count())
+        >>> counts.collect().to_polars().select("_partition", "n").rows()
+        [(0, 1), (0, 1)]
+        """
+        if not per_partition:
+            raise InvalidJobError(
+                f'{options.get("name") or "window"}: a window needs a key: .key_by("column").window(...), '
+                ".key_by().window(...) for the whole stream, or .window(..., per_partition=True)"
+            )
+        keyed = (
+            self.key_by("_partition") if self.schema.get("_partition") is None else KeyedStream(self, ["_partition"])
         )
+        return replace(keyed, per_partition=True).window(window, **options)
 
     @property
     def late(self) -> SideStream:
@@ -416,6 +431,33 @@ class Stream(SideStream):
         return SideStream(self._job, ((self._refs[0][0], "duplicates"),), f"{self._step}.duplicates")
 
 
+def merge(first: Stream, *others: Stream, name: str = "") -> Stream:
+    """Streams of one job and of the same columns as one stream.
+
+    Each record is judged by the watermark of its own input; windows come out when all inputs have passed their end. So
+    what is late does not depend on which input is read faster.
+
+    >>> import wrackline as wl
+    >>> job = wl.Job("example")
+    >>> north = job.read(wl.from_records([{"v": 1, "ts": 1}]), time="ts")
+    >>> south = job.read(wl.from_records([{"v": 2, "ts": 2}]), time="ts")
+    >>> wl.merge(north, south).key_by().window(wl.tumbling("1s")).agg(total=wl.sum("v")).collect().rows()[0]["total"]
+    3
+    """
+    streams = [first, *others]
+    for one in streams:
+        if not isinstance(one, Stream):
+            raise InvalidJobError(f"{name or 'merge'}: give streams, such as those of job.read(), not {shown(one)}")
+        if one._job is not first._job:
+            raise InvalidJobError(f"{name or 'merge'}: the streams are of two jobs; read both inputs in one")
+    if not others:
+        raise InvalidJobError(f"{name or 'merge'}: give at least two streams")
+    job = first._job
+    ref: Ref = job._plan.merge([one._refs[0] for one in streams], name=name)
+    job._note(ref, f"of {', '.join(one.name for one in streams)}", first._refs[0])
+    return Stream(job, ref, job._plan.step_name(ref[0]), "merge")
+
+
 @dataclass(frozen=True)
 class KeyedStream:
     """A stream and its key.
@@ -427,6 +469,7 @@ class KeyedStream:
 
     stream: Stream
     keys: list[str]
+    per_partition: bool = False
 
     def window(
         self,
@@ -607,6 +650,7 @@ class WindowedStream:
             emit_late_each=self.emit_late_each,
             late_windows_rows=self.late_windows,
             null_key_group=self.null_key_group,
+            per_partition=self.keyed.per_partition,
             aggregates=specs,
             hidden=len(inputs),
             name=self.name,

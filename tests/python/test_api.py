@@ -193,7 +193,7 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
         max_poll_records=10, fresh=False, replay_accept=False, resume_append=False, reset_steps=[], until_now=True,
         close=True, max_rows=0,
     )  # fmt: skip
-    run = _core.Run(plan=copy, options=options, log=log, rows=None, tap=None)
+    run = _core.Run(plan=copy, options=options, log=log, rows=[], tap=None)
     run.loop(progress=None, every_ms=10, seconds=10.0)
     run.request_stop()
     assert run.stats()["rows_taken"] == 2
@@ -211,7 +211,7 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
     watched = bounded.write(streams=[source], topic="seen")
     tap.watch(sink=watched)
     bounded.finish()
-    driver = _core.Driver(plan=bounded, rows=rows, tap=tap, clock=5)
+    driver = _core.Driver(plan=bounded, rows=[rows], tap=tap, clock=5)
     assert driver.step() in ("worked", "idle")
     driver.settle()
     driver.commit()

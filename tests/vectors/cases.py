@@ -37,8 +37,6 @@ def build(case: dict[str, Any], *, as_topic: bool = False) -> wl.Job:
 
     Raises wl.InvalidJobError where the job cannot be built, UnsupportedError or wl.NotYetError where not yet."""
     spec = case["job"]
-    if len(spec.get("inputs", ["only"])) > 1:
-        raise UnsupportedError("several inputs come with a later version")
     job = wl.Job("case")
     time = spec.get("time", {})
     options: dict[str, Any] = {
@@ -50,11 +48,15 @@ def build(case: dict[str, Any], *, as_topic: bool = False) -> wl.Job:
     else:
         options["out_of_orderness"] = spec.get("out_of_orderness", 0)
     schema = _schema(case)
-    source: Any = "input" if as_topic or spec.get("source") == "topic" else wl.from_records([], schema)
     if as_topic:  # what is another default for topics
         options.setdefault("not_before", "2000-01-01" if options.get("unit") == "auto" else "0001-01-01")
         options["max_future"] = 10**15
-    stream = job.read(source, schema if isinstance(source, str) else None, time=time.get("column", "ts"), **options)
+    streams = []
+    for name in spec.get("inputs", ["read"]):
+        topic = as_topic or spec.get("source") == "topic"
+        source: Any = f"input-{name}" if topic else wl.from_records([], schema)
+        streams.append(job.read(source, schema if topic else None, time=time.get("column", "ts"), name=name, **options))
+    stream = streams[0] if len(streams) == 1 else wl.merge(*streams)
     for step in spec["steps"]:
         stream = _add(stream, step)
     return job
@@ -112,9 +114,7 @@ def _add(stream: wl.Stream, step: dict[str, Any]) -> wl.Stream:
     known: tuple[str, ...] = ("allowed_lateness", "emit", "emit_late", "early", "early_rows", "late", "null_key")
     options = {key: step[key] for key in known if key in step}
     if "key_by" not in step:
-        if step.get("per_partition"):
-            raise UnsupportedError("per_partition=True comes with a later version")
-        windowed = stream.window(window, name=name, **options)
+        windowed = stream.window(window, name=name, per_partition=bool(step.get("per_partition")), **options)
     else:
         windowed = stream.key_by(*step["key_by"]).window(window, name=name, **options)
     aggregates = {}
@@ -139,13 +139,18 @@ def drive(case: dict[str, Any], cuts: random.Random | None = None, *, as_topic: 
     watermarks: list[int | str] = []
     waiting: list[Any] = []
 
+    into: str | None = None
+
     def flush() -> None:
         if waiting:
-            driver.feed(list(waiting))
+            driver.feed(list(waiting), input=into)
             waiting.clear()
 
     for item in case["inputs"]:
         if "row" in item:
+            if item.get("in") != into:
+                flush()
+                into = item.get("in")
             waiting.append(item["row"])
             if cuts is None or cuts.random() < 0.3:
                 flush()
@@ -169,9 +174,9 @@ def drive(case: dict[str, Any], cuts: random.Random | None = None, *, as_topic: 
     return {
         "results": results,
         "late": driver.all_late(times="ms"),
-        "dead": [_dead(letter) for letter in driver.dead],
+        "dead": [_dead(letter, case["job"].get("inputs", [])) for letter in driver.dead],
         "duplicates": driver.all_duplicates(times="ms"),
-        "ledger": {step: counts_of.as_dict() for step, counts_of in driver.ledger.items()},
+        "ledger": _ledger(case, driver),
         "watermark": written(driver.last_watermark),
         "watermarks": watermarks[:ended],
     }
@@ -179,9 +184,9 @@ def drive(case: dict[str, Any], cuts: random.Random | None = None, *, as_topic: 
 
 def _act(driver: Driver, item: dict[str, Any]) -> None:
     if item.get("end"):
-        driver.end()
+        driver.end(item.get("in"))
     elif item.get("idle"):
-        driver.idle()
+        driver.idle(item.get("in"))
     elif item.get("commit"):
         driver.commit()
     elif "clock" in item:
@@ -190,8 +195,16 @@ def _act(driver: Driver, item: dict[str, Any]) -> None:
         raise ValueError(f"an item that nobody knows: {item}")
 
 
-def _dead(letter: dict[str, Any]) -> dict[str, Any]:
-    made = {"step": letter["step"], "reason": letter["reason"]}
+def _ledger(case: dict[str, Any], driver: Driver) -> dict[str, Any]:
+    """Per step; what reads the inputs is one step, `read`."""
+    ledger = {step: counts.as_dict() for step, counts in driver.ledger.items()}
+    readers = [ledger.pop(name) for name in case["job"].get("inputs", ["read"])]
+    ledger["read"] = {name: sum(counts[name] for counts in readers) for name in readers[0]}
+    return ledger
+
+
+def _dead(letter: dict[str, Any], readers: list[str]) -> dict[str, Any]:
+    made = {"step": "read" if letter["step"] in readers else letter["step"], "reason": letter["reason"]}
     if letter["value"] is not None:
         return {**made, "row": json.loads(letter["value"])}
     return {**made, "row": _pane_of(letter["message"])}

@@ -253,6 +253,10 @@ Batch take_rows(const Batch& batch, const Buffer<int64_t>& rows) {
       result.record_of[i] = batch.record_of[static_cast<size_t>(rows[i])];
     }
   }
+  if (!batch.judged_by.empty()) {
+    result.judged_by.resize(rows.size());
+    for (size_t i = 0; i < rows.size(); ++i) result.judged_by[i] = batch.judged_by[static_cast<size_t>(rows[i])];
+  }
   result.moves.reserve(batch.moves.size());
   size_t kept = 0;  // rows kept before the move's position
   for (const Move& move : batch.moves) {
@@ -275,6 +279,7 @@ Batch slice_rows(const Batch& batch, int64_t begin, int64_t end) {
   for (const ColumnPtr& column : batch.columns) result.columns.push_back(slice(*column, begin, end));
   result.event_times = part(batch.event_times);
   result.record_of = part(batch.record_of);
+  result.judged_by = part(batch.judged_by);
   for (const Move& move : batch.moves) {
     if (move.position <= begin && !(begin == 0 && move.position == 0)) {
       result.watermark = std::max(result.watermark, move.watermark);

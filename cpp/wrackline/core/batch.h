@@ -5,6 +5,7 @@
 // columns copies nothing.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -145,12 +146,19 @@ struct Batch {
   Buffer<Millis> event_times;         // one per row; none yet in rows that are read
   Millis watermark = kMinusInfinity;  // that the first row is judged by
   std::vector<Move> moves;            // ascending in position and in watermark
+  // Of a task with several inputs: the watermark of each row's own input before it, by which it is judged; what the
+  // moves say is the minimum of all, which fires and frees. Empty: the moves judge, too.
+  Buffer<Millis> judged_by;
 
   // Where rows come from: row i is records->...(record_of[i]). Null below a window.
   std::shared_ptr<const Records> records;
   std::shared_ptr<const TopicPartition> origin;  // of records
   Buffer<uint32_t> record_of;
 
+  // What row `row` is judged by, where W is `watermark` (semantics.md 2).
+  Millis judged(int64_t row, Millis watermark) const {
+    return judged_by.empty() ? watermark : std::max(watermark, judged_by[static_cast<size_t>(row)]);
+  }
   Millis watermark_after() const { return moves.empty() ? watermark : moves.back().watermark; }
   const Column& column(int index) const { return *columns[static_cast<size_t>(index)]; }
   // Null when there is no such column.

@@ -134,10 +134,11 @@ void DedupStep::judge(int64_t row, Emitter& out) {
     out.dead_letter(*batch_, row, reason::kNullKey, "a part of the id is null");
     return;
   }
-  if (time + allowed_lateness_ < watermark_ || time <= freed_) {
+  const Millis watermark = batch_->judged(row, watermark_);
+  if (time + allowed_lateness_ < watermark || time <= freed_) {
     ++counts_.late;
     // Less than 1 only where another allowed lateness has freed what would tell.
-    late_.push_back({row, std::max<Millis>(watermark_ - time - allowed_lateness_, 1), watermark_});
+    late_.push_back({row, std::max<Millis>(watermark - time - allowed_lateness_, 1), watermark});
     return;
   }
   const int64_t number = floor_div(time, within_);

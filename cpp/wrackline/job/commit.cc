@@ -52,6 +52,7 @@ Result<Progress> Worker::drain() {
     for (auto& slot : tasks_) slot->task->before_commit();
     return Progress::kWorked;
   }
+  for (auto& slot : tasks_) WL_RETURN_IF_ERROR(slot->task->emit_marks());
   if (env_.tap == nullptr) {
     WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
     if (!through) return on_event(client_->poll(0));
@@ -122,6 +123,7 @@ Status Worker::freeze(TaskSlot& slot) {
   slot.hash_at_freeze = slot.task->rows_hash();
   slot.journal_at_freeze = slot.journal_floor + offsets_per_commit();
   slot.seq_at_freeze = slot.sealed.commit_seq;
+  slot.offset_at_freeze = slot.task->offset();
   CheckpointSeal seal{
       .id = checkpoint_id(env_.transactional_id, slot.committed.recovery_count, slot.sealed.commit_seq),
       .log_id = slot.log_id,
@@ -244,6 +246,7 @@ Status Worker::on_committed() {
       // Rows below it are no longer needed; never the last one.
       client_->trim(slot->journal,
                     std::min(slot->committed.journal_offset, slot->journal_floor - offsets_per_commit()));
+      if (plan_->source().exchange) client_->trim(slot->input, slot->offset_at_freeze);
     }
     if (!slot->sealed.time_state.empty()) WL_RETURN_IF_ERROR(row_is_committed(*slot));
     slot->in_commit = slot->naming = slot->frozen = false;
@@ -294,6 +297,7 @@ void Worker::on_cut() {
 // Of a task without state: older rows are no longer needed, nor a checkpoint that there was before.
 Status Worker::row_is_committed(TaskSlot& slot) {
   if (trim_due_) client_->trim(slot.journal, slot.committed.journal_offset);
+  if (trim_due_ && plan_->source().exchange) client_->trim(slot.input, slot.committed_offset);
   if (slot.checkpointer == nullptr) return {};
   WL_RETURN_IF_ERROR(slot.checkpointer->none_named());
   slot.checkpointer.reset();

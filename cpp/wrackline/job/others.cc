@@ -28,6 +28,16 @@ Status Worker::note_ends(int32_t partitions) {
   return {};
 }
 
+// From now on a run that ends: at the end that its input has now.
+Status Worker::begin_to_finish() {
+  options_.until_now = true;
+  WL_ASSIGN_OR_RETURN(const TopicInfo info, input_topic());
+  WL_RETURN_IF_ERROR(note_ends(info.partitions));
+  const std::lock_guard lock(env_.run->mutex);
+  for (auto& slot : tasks_) slot->end_offset = env_.run->end_offsets.at(slot->partition);
+  return {};
+}
+
 std::vector<TopicPartition> Worker::of_others() const {
   std::vector<TopicPartition> others;
   const std::lock_guard lock(env_.run->mutex);

@@ -40,6 +40,15 @@ std::string to_text(const Scalar& value) {
       value);
 }
 
+std::string columns_text(const Schema& schema) {
+  std::string text;
+  for (const Field& field : schema.fields()) {
+    text += (text.empty() ? "(" : ", ") + field.name + ": " + std::string(type_name(field.type)) +
+            (field.nullable ? "?" : "");
+  }
+  return text + ")";
+}
+
 bool valid_name(std::string_view name) {
   return !name.empty() && name.size() <= 200 && std::all_of(name.begin(), name.end(), [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
@@ -82,6 +91,12 @@ SchemaPtr dead_letter_schema() {
   return schema;
 }
 
+std::vector<StreamRef> Plan::inputs_of(const Node& node) {
+  if (const auto* merge = std::get_if<MergeSpec>(&node.spec)) return merge->inputs;
+  const bool none = std::holds_alternative<std::monostate>(node.spec) || std::holds_alternative<SourceSpec>(node.spec);
+  return none ? std::vector<StreamRef>() : std::vector<StreamRef>{node.input};
+}
+
 Result<std::string> Plan::name_node(std::string name, std::string_view kind) const {
   const auto taken = [&](const std::string& wanted) {
     return std::any_of(nodes_.begin(), nodes_.end(), [&](const Node& node) { return node.name == wanted; });
@@ -108,15 +123,15 @@ StreamRef Plan::add(Node node) {
   return {static_cast<int>(nodes_.size()) - 1, Port::kMain};
 }
 
-Result<StreamRef> Plan::read(SourceSpec spec) {
+Result<StreamRef> Plan::read(SourceSpec spec, std::string name) {
   if (!valid_name(job_)) {
     return Status::invalid("job name " + quoted(job_) + ": letters, digits, '-', '_' and '.' only, at most 200");
   }
-  if (source_) {
-    return Status::invalid("job " + quoted(job_) + " already reads " +
-                           (source_->topic.empty() ? std::string("bounded rows") : quoted(source_->topic)) +
-                           "; several inputs come with a later version");
+  for (const SourceSpec* source : sources()) {
+    if (spec.topic.empty() || source->topic != spec.topic) continue;
+    return Status::invalid("job " + quoted(job_) + " already reads " + quoted(spec.topic));
   }
+  WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "read"));
   if (!spec.topic.empty() && !valid_name(spec.topic))
     return Status::invalid("read: " + quoted(spec.topic) + " is not a topic name");
   if (spec.schema->size() == 0) return Status::invalid("read: the schema has no columns");
@@ -133,16 +148,60 @@ Result<StreamRef> Plan::read(SourceSpec spec) {
     }
   }
   WL_CHECK(spec.paths.empty() || spec.paths.size() == static_cast<size_t>(spec.schema->size()));
-  if (!spec.topic.empty()) WL_RETURN_IF_ERROR(JsonDecoder::make(json_schema(spec)).status().with_context("read"));
-  WL_ASSIGN_OR_RETURN(const TimeStage stage, TimeStage::make(spec.time, spec.watermark, *spec.schema));
-  source_ = std::move(spec);
-  Node source{.name = "read", .schema = source_->schema, .input_schema = source_->schema};
-  add(std::move(source));
+  if (!spec.exchange) {
+    if (!spec.topic.empty()) WL_RETURN_IF_ERROR(JsonDecoder::make(json_schema(spec)).status().with_context("read"));
+    WL_RETURN_IF_ERROR(TimeStage::make(spec.time, spec.watermark, *spec.schema).status());
+  }
+  const bool first = !source_;
+  if (first) source_ = spec;
+  Node source{.name = std::move(named), .schema = spec.schema, .input_schema = spec.schema};
+  source.spec = std::move(spec);
+  const StreamRef stream = add(std::move(source));
+  if (!first) return stream;
   add(Node{.name = "dead_letters",
            .schema = dead_letter_schema(),
            .input_schema = dead_letter_schema(),
            .below_window = true});
-  return StreamRef{kSource, Port::kMain};
+  return stream;
+}
+
+std::vector<const SourceSpec*> Plan::sources() const {
+  std::vector<const SourceSpec*> sources;
+  for (const Node& node : nodes_) {
+    if (const auto* source = std::get_if<SourceSpec>(&node.spec)) sources.push_back(source);
+  }
+  return sources;
+}
+
+Result<StreamRef> Plan::merge(MergeSpec spec, std::string name) {
+  for (const StreamRef stream : spec.inputs) check_stream(stream);
+  WL_ASSIGN_OR_RETURN(std::string named, name_node(std::move(name), "merge"));
+  if (spec.inputs.size() < 2) return Status::invalid(named + ": give at least two streams");
+  const SchemaPtr schema = schema_of(spec.inputs.front());
+  bool again = false;
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const StreamRef stream = spec.inputs[i];
+    if (stream.port != Port::kMain || stream.node == kDeadLetters) {
+      return Status::invalid(named +
+                             ": streams with a watermark are merged, not late rows, duplicates or dead letters");
+    }
+    if (std::find(spec.inputs.begin(), spec.inputs.begin() + static_cast<std::ptrdiff_t>(i), stream) !=
+        spec.inputs.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Status::invalid(named + ": the same stream twice would count each of its records twice");
+    }
+    again = again || node(stream.node).emits_more_than_once;
+    if (*schema_of(stream) == *schema) continue;
+    return Status::invalid(named + ": the streams have other columns: " + columns_text(*schema) + " and " +
+                           columns_text(*schema_of(stream)) + "; .select() the same of both");
+  }
+  const StreamRef first = spec.inputs.front();
+  return add(Node{.name = std::move(named),
+                  .input = first,
+                  .schema = schema,
+                  .input_schema = schema,
+                  .spec = std::move(spec),
+                  .emits_more_than_once = again,
+                  .below_window = true});
 }
 
 bool Plan::rows_below_window(StreamRef stream) const {
@@ -228,7 +287,8 @@ Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given,
   }
   if (!key_given) {
     return Status::invalid(
-        named + ": a window needs a key: call .key_by(\"column\", ...) before it, or .key_by() for the whole stream");
+        named + ": a window needs a key: call .key_by(\"column\", ...) before it, .key_by() for the whole stream, or give "
+                "per_partition=True");
   }
   if (node(input.node).emits_more_than_once) {
     return Status::invalid(
@@ -251,7 +311,8 @@ Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given,
 Status Plan::write(SinkSpec spec) {
   for (const StreamRef stream : spec.streams) check_stream(stream);
   if (!valid_name(spec.topic)) return Status::invalid("write: " + quoted(spec.topic) + " is not a topic name");
-  if (spec.topic == source_->topic) {
+  const std::vector<const SourceSpec*> read = sources();
+  if (std::any_of(read.begin(), read.end(), [&](const SourceSpec* source) { return source->topic == spec.topic; })) {
     return Status::invalid("write: the job reads " + quoted(spec.topic) +
                            "; writing to it would feed the job its own output");
   }
@@ -272,8 +333,9 @@ Status Plan::finish() {
       auto& dedup = std::get<DedupSpec>(node.spec);
       dedup.allowed_lateness = std::max(below[i], std::min(dedup.within, kDedupLateness));
     }
-    if (node.input.port == Port::kMain) {
-      Millis& above = below[static_cast<size_t>(node.input.node)];
+    for (const StreamRef input : inputs_of(node)) {
+      if (input.port != Port::kMain) continue;
+      Millis& above = below[static_cast<size_t>(input.node)];
       above = std::max({above, below[i], allowed_lateness(node)});
     }
   }
@@ -291,15 +353,19 @@ void Plan::keep_sink(int sink) {
   std::vector<bool> needed(nodes_.size(), false);
   for (const StreamRef stream : sinks_[static_cast<size_t>(sink)].streams) {
     if (stream.node == kDeadLetters) return;  // of every step
-    for (int node = stream.node; node > kDeadLetters; node = nodes_[static_cast<size_t>(node)].input.node)
-      needed[static_cast<size_t>(node)] = true;
+    needed[static_cast<size_t>(stream.node)] = true;
   }
-  needed_ = std::move(needed);
+  // Inputs are made before what is below them.
+  for (size_t i = nodes_.size(); i-- > 0;) {
+    if (!needed[i]) continue;
+    for (const StreamRef input : inputs_of(nodes_[i])) needed[static_cast<size_t>(input.node)] = true;
+  }
+  if (!needed[kDeadLetters]) needed_ = std::move(needed);  // dead letters are of every step
 }
 
 std::optional<Plan::ResultKey> Plan::result_key(StreamRef stream) const {
   const SchemaPtr schema = schema_of(stream);
-  while (stream.node > kDeadLetters) {
+  while (stream.node > kDeadLetters && !is_source(stream.node)) {
     const Node& from = node(stream.node);
     if (stream.port != Port::kMain) return std::nullopt;  // late rows and duplicates have columns of their own
     if (const auto* window = std::get_if<WindowSpec>(&from.spec)) {
@@ -323,29 +389,6 @@ std::vector<StreamRef> Plan::late_streams() const {
     }
   }
   return streams;
-}
-
-Status Plan::check_partitions(int32_t partitions) const {
-  if (partitions == 1 || source_->topic.empty()) return {};
-  for (const Node& node : nodes_) {
-    const auto* window = std::get_if<WindowSpec>(&node.spec);
-    if (window == nullptr) continue;
-    const std::string where =
-        node.name + ": topic " + quoted(source_->topic) + " has " + std::to_string(partitions) + " partitions";
-    if (source_->partitioned_by.empty()) {
-      return Status::invalid(where + ", so read() must say by which columns: partitioned_by=\"" +
-                             (window->key_columns.empty() ? std::string("column") : window->key_columns.front()) +
-                             "\" if all records of one key are in one partition. Re-keying comes with a later version");
-    }
-    for (const std::string& column : source_->partitioned_by) {
-      if (std::find(window->key_columns.begin(), window->key_columns.end(), column) == window->key_columns.end()) {
-        return Status::invalid(where + " by (" + join(source_->partitioned_by) + "), so its key (" +
-                               join(window->key_columns) + ") must hold " + quoted(column) +
-                               ". Re-keying comes with a later version");
-      }
-    }
-  }
-  return {};
 }
 
 std::vector<bool> Plan::used_columns() const {
@@ -389,9 +432,14 @@ Result<std::vector<std::unique_ptr<Step>>> Plan::make_steps(const SchemaPtr& sou
     const Node& node = nodes_[i];
     const auto above = static_cast<size_t>(node.input.node);
     switch (node.input.port) {
-      case Port::kMain: inputs[i] = outputs[above]; break;
+      case Port::kMain: inputs[i] = is_source(static_cast<int>(i)) ? node.schema : outputs[above]; break;
       case Port::kLate: inputs[i] = late_schema_of(nodes_[above], *inputs[above]); break;
       case Port::kDuplicates: inputs[i] = inputs[above]; break;
+    }
+    if (std::holds_alternative<SourceSpec>(node.spec) || std::holds_alternative<MergeSpec>(node.spec)) {
+      outputs[i] = node.schema;
+      steps.push_back(nullptr);  // of a job that is not split into stages yet
+      continue;
     }
     if (std::holds_alternative<WindowSpec>(node.spec)) {
       outputs[i] = node.schema;
@@ -427,15 +475,15 @@ bool Plan::stateless() const {
   });
 }
 
-std::string Plan::describe() const {
+// What shapes the rows of a source, and what they are judged by.
+std::string describe_source(const SourceSpec& source) {
   const auto list = [](const std::vector<std::string>& names) { return "[" + join(names) + "]"; };
-  std::string text = "job " + job_ + "\n";
-  const TimeSpec& time = source_->time;
-  const WatermarkSpec& watermark = source_->watermark;
-  text += "read topic=" + (source_->topic.empty() ? "(rows)" : source_->topic) + " schema=[";
-  for (int i = 0; i < source_->schema->size(); ++i) {
-    const Field& field = source_->schema->field(i);
-    const std::string& path = source_->paths.empty() ? field.name : source_->paths[static_cast<size_t>(i)];
+  const TimeSpec& time = source.time;
+  const WatermarkSpec& watermark = source.watermark;
+  std::string text = "topic=" + (source.topic.empty() ? "(rows)" : source.topic) + " schema=[";
+  for (int i = 0; i < source.schema->size(); ++i) {
+    const Field& field = source.schema->field(i);
+    const std::string& path = source.paths.empty() ? field.name : source.paths[static_cast<size_t>(i)];
     text += field.name + ":" + std::string(type_name(field.type)) + (field.nullable ? "?" : "") +
             (path == field.name ? "" : "=" + path) + " ";
   }
@@ -447,13 +495,31 @@ std::string Plan::describe() const {
           (watermark.out_of_orderness ? format_duration(*watermark.out_of_orderness) : "-") + ":" + watermark.column +
           " idle_after=" + (watermark.idle_after ? format_duration(*watermark.idle_after) : "off") + ":" +
           std::to_string(static_cast<int>(watermark.idle_advance)) +
-          " partitioned_by=" + list(source_->partitioned_by) +
-          " max_record_bytes=" + std::to_string(source_->max_record_bytes) + "\n";
+          " partitioned_by=" + list(source.partitioned_by) +
+          " max_record_bytes=" + std::to_string(source.max_record_bytes);
+  if (source.exchange) {
+    text += " exchange sources=" + std::to_string(source.exchange->sources) +
+            " idle=" + std::to_string(static_cast<int>(source.exchange->idle_advance));
+  }
+  return text + "\n";
+}
+
+std::string Plan::describe() const {
+  const auto list = [](const std::vector<std::string>& names) { return "[" + join(names) + "]"; };
+  std::string text = "job " + job_ + "\n";
+  text += "read " + describe_source(*source_);
   for (size_t i = 2; i < nodes_.size(); ++i) {
     const Node& node = nodes_[i];
     text += node.name + " of " + nodes_[static_cast<size_t>(node.input.node)].name + "." +
             std::to_string(static_cast<int>(node.input.port)) + ": ";
-    if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) {
+    if (const auto* source = std::get_if<SourceSpec>(&node.spec)) {
+      text += describe_source(*source);
+      continue;
+    }
+    if (const auto* merge = std::get_if<MergeSpec>(&node.spec)) {
+      text += "merge";
+      for (const StreamRef input : merge->inputs) text += " " + nodes_[static_cast<size_t>(input.node)].name;
+    } else if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) {
       text += "filter " + filter->column + " " + std::to_string(static_cast<int>(filter->compare)) + " " +
               to_text(filter->value);
     } else if (const auto* transform = std::get_if<TransformSpec>(&node.spec)) {
@@ -481,6 +547,8 @@ std::string Plan::describe() const {
     for (const StreamRef stream : sink.streams) {
       text += " " + nodes_[static_cast<size_t>(stream.node)].name + "." + std::to_string(static_cast<int>(stream.port));
     }
+    if (sink.exchange) text += " exchange source=" + std::to_string(sink.exchange->source);
+    if (sink.exchange && sink.exchange->key_columns) text += " key=" + list(*sink.exchange->key_columns);
     text += std::string(sink.times == JsonTimes::kIso ? " times=iso" : "") +
             (sink.nan == JsonNan::kString ? " nan=string" : "") + "\n";
   }

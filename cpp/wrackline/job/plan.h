@@ -29,8 +29,16 @@ struct StreamRef {
   friend bool operator==(const StreamRef&, const StreamRef&) = default;
 };
 
+// Where a stage's rows come from when other stages of the job make them: a repartition topic.
+struct ExchangeSource {
+  uint32_t sources = 1;    // streams that are merged there
+  int32_t partitions = 1;  // of the topic
+  IdleAdvance idle_advance = IdleAdvance::kHold;
+};
+
 struct SourceSpec {
   std::string topic;  // empty: bounded rows, given at run
+  std::optional<ExchangeSource> exchange;
   SchemaPtr schema;
   std::vector<std::string> paths;  // per field: where JSON has it; empty: under its name
   TimeSpec time;
@@ -52,6 +60,16 @@ struct DedupOptions {
 enum class JsonTimes : uint8_t { kMillis, kIso };
 enum class JsonNan : uint8_t { kNull, kString };
 
+// Rows go on to another stage of the job.
+struct ExchangeTo {
+  uint32_t source = 0;            // which of the streams that are merged there
+  int32_t source_partitions = 1;  // upstream tasks
+  int32_t partitions = 1;         // of the topic
+  // Not set: rows stay in the partition of their number.
+  std::optional<std::vector<std::string>> key_columns;
+  bool merges = false;  // what comes behind is one task with several inputs: it decides about idleness, too
+};
+
 struct SinkSpec {
   std::vector<StreamRef> streams;  // of one stream, or all late ones together
   std::string topic;
@@ -60,6 +78,13 @@ struct SinkSpec {
   bool dead_letters = false;  // original bytes, reasons in the headers
   // The rows go on from there, to files or functions: the log keeps them until it is trimmed.
   bool internal = false;
+  std::optional<ExchangeTo> exchange;  // then `topic` is a repartition topic
+  int number = -1;                     // of a stage's plan: which of the job's sinks it is; an exchange is none
+};
+
+// Streams of the same columns as one.
+struct MergeSpec {
+  std::vector<StreamRef> inputs;
 };
 
 // The columns of the stream of dead letters: key, value (bytes), reason, message, step, topic, partition,
@@ -75,9 +100,14 @@ class Plan {
   explicit Plan(std::string job) : job_(std::move(job)) {}
 
   const std::string& job() const { return job_; }
+  // Of a stage's plan (stages.h): what its group, journal and state are named by; "0": the job's first source.
+  const std::string& stage() const { return stage_; }
+  // The most partitions that an input of any of the job's stages has; 0: not known.
+  int32_t widest() const { return widest_; }
 
-  // Exactly one source. `name` of a node: empty for one derived from what it does ("filter", "filter_2").
-  Result<StreamRef> read(SourceSpec spec);
+  // `name` of a node: empty for one derived from what it does ("filter", "filter_2").
+  Result<StreamRef> read(SourceSpec spec, std::string name = "");
+  Result<StreamRef> merge(MergeSpec spec, std::string name);
   Result<StreamRef> filter(StreamRef input, FilterSpec spec, std::string name);
   Result<StreamRef> transform(StreamRef input, TransformSpec spec, std::string name);
   Result<StreamRef> dedup(StreamRef input, DedupOptions options, std::string name);
@@ -98,14 +128,17 @@ class Plan {
     StreamRef input;
     SchemaPtr schema;  // of Port::kMain
     SchemaPtr input_schema;
-    std::variant<std::monostate, FilterSpec, TransformSpec, DedupSpec, WindowSpec> spec;
+    std::variant<std::monostate, FilterSpec, TransformSpec, DedupSpec, WindowSpec, SourceSpec, MergeSpec> spec;
     bool dedup_default_lateness = false;
     bool emits_more_than_once = false;  // a window may put out several panes
     bool below_window = false;          // rows have no record of their own
   };
   const std::vector<Node>& nodes() const { return nodes_; }
+  static std::vector<StreamRef> inputs_of(const Node& node);  // empty: it is a source
   const Node& node(int index) const { return nodes_[static_cast<size_t>(index)]; }
-  const SourceSpec& source() const { return *source_; }
+  const SourceSpec& source() const { return *source_; }  // the first one
+  std::vector<const SourceSpec*> sources() const;
+  bool is_source(int index) const { return std::holds_alternative<SourceSpec>(node(index).spec); }
   bool has_source() const { return source_.has_value(); }
   const std::vector<SinkSpec>& sinks() const { return sinks_; }
   SchemaPtr schema_of(StreamRef stream) const;
@@ -119,10 +152,6 @@ class Plan {
   std::optional<ResultKey> result_key(StreamRef stream) const;
   // Every late stream: those of windows and dedups (job.late).
   std::vector<StreamRef> late_streams() const;
-  // Fails when a keyed step needs rows of other partitions (semantics.md 5): `partitions` is the
-  // input's. Repartition topics come with a later version.
-  Status check_partitions(int32_t partitions) const;
-
   // Which source columns are stored; the others are only checked. All, where a stream that has them is written.
   std::vector<bool> used_columns() const;
   // The steps of one task, in plan order, without source and dead letters: node i is steps[i - 2]. `source`:
@@ -138,10 +167,12 @@ class Plan {
   std::string describe() const;
   uint64_t hash() const;
 
-  std::string journal_topic() const { return job_ + ".journal-0"; }
+  std::string group() const { return stage_ == "0" ? job_ : job_ + "." + stage_; }
+  std::string journal_topic() const { return job_ + ".journal-" + stage_; }
   std::string dead_letter_topic() const { return job_ + ".dead"; }
 
  private:
+  friend class StageMaker;
   Result<std::string> name_node(std::string name, std::string_view kind) const;
   void check_stream(StreamRef stream) const;
   // Rows of a stream have no record of their own: they, or those they were made of, are a window's results.
@@ -149,6 +180,8 @@ class Plan {
   StreamRef add(Node node);
 
   std::string job_;
+  std::string stage_ = "0";
+  int32_t widest_ = 0;
   std::optional<SourceSpec> source_;
   std::vector<Node> nodes_;
   std::vector<SinkSpec> sinks_;

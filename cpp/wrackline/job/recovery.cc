@@ -70,6 +70,8 @@ Result<Progress> Worker::on_fenced(const Status& cause) {
 // The topic that the job reads. kNotFound says how to make it.
 Result<TopicInfo> Worker::input_topic() const {
   const std::string& topic = plan_->source().topic;
+  if (const auto& exchange = plan_->source().exchange)
+    WL_RETURN_IF_ERROR(env_.log->create_topic(topic, exchange->partitions, TopicUse::kInternal));
   Result<TopicInfo> info = env_.log->topic(topic);
   if (info.status().code() != Code::kNotFound) return info;
   return Status::not_found(info.status().message() + "; wl.Log('" + env_.log->uri() + "').create('" + topic +
@@ -77,11 +79,10 @@ Result<TopicInfo> Worker::input_topic() const {
 }
 
 Status Worker::start_throw_away() {
-  sink_ = std::make_unique<TransactionSink>(*this, std::vector<TopicSink>());
+  sink_ = std::make_unique<TransactionSink>(*this, std::vector<AnySink>());
   int32_t partitions = 1;
   if (!plan_->source().topic.empty()) {
     WL_ASSIGN_OR_RETURN(const TopicInfo info, input_topic());
-    WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
     partitions = info.partitions;
     WL_RETURN_IF_ERROR(note_ends(partitions));
     WL_ASSIGN_OR_RETURN(client_, env_.log->client());
@@ -104,7 +105,6 @@ Status Worker::start() {
   int32_t partitions = 1;
   if (!plan_->source().topic.empty()) {
     WL_ASSIGN_OR_RETURN(const TopicInfo info, input_topic());
-    WL_RETURN_IF_ERROR(plan_->check_partitions(info.partitions));
     partitions = info.partitions;
   }
   // Partitions are never taken away from a topic: if there are fewer, it is another topic.
@@ -121,11 +121,23 @@ Status Worker::start() {
     }
   }
   WL_RETURN_IF_ERROR(env_.log->create_topic(plan_->journal_topic(), partitions, TopicUse::kInternal));
-  std::vector<TopicSink> sinks;
+  std::vector<AnySink> sinks;
+  // Several stages may write one topic: it is made for the widest of them.
+  const int32_t wanted = std::max(partitions, plan_->widest());
   for (const SinkSpec& sink : plan_->sinks()) {
+    if (sink.exchange) {
+      WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, sink.exchange->partitions, TopicUse::kInternal));
+      sinks.emplace_back(ExchangeSink({.topic = sink.topic,
+                                       .partitions = sink.exchange->partitions,
+                                       .source = sink.exchange->source,
+                                       .source_partitions = partitions,
+                                       .key_columns = sink.exchange->key_columns,
+                                       .max_record_bytes = env_.log->max_record_bytes()}));
+      continue;
+    }
     // All late rows of a job without steps that make some are of no stream.
     const auto key = sink.streams.empty() ? std::nullopt : plan_->result_key(sink.streams.front());
-    int32_t sink_partitions = partitions;
+    int32_t sink_partitions = wanted;
     if (const Result<TopicInfo> existing = env_.log->topic(sink.topic); existing.ok()) {
       sink_partitions = existing->partitions;
       // Late rows and dead letters keep their input's partition number.
@@ -139,7 +151,7 @@ Status Worker::start() {
                                  "' was deleted while the job ran; the next run makes it anew, empty");
       }
       const TopicUse use = sink.internal ? TopicUse::kInternal : TopicUse::kRecords;
-      WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, partitions, use));
+      WL_RETURN_IF_ERROR(env_.log->create_topic(sink.topic, wanted, use));
     } else {
       return existing.status();
     }
@@ -157,7 +169,7 @@ Status Worker::start() {
       spec.key_columns = key->key_columns;
       spec.window_columns = key->window_columns;
     }
-    sinks.emplace_back(std::move(spec));
+    sinks.emplace_back(TopicSink(std::move(spec)));
   }
   topics_made_ = true;
   sink_ = std::make_unique<TransactionSink>(*this, std::move(sinks));

@@ -92,6 +92,8 @@ class Run::Slot {
 
 // One worker, and what it has said of itself.
 struct Run::Seat {
+  size_t stage = 0;
+  bool own_thread = false;
   Failpoints failpoints;
   std::unique_ptr<Worker> worker;
 
@@ -119,8 +121,8 @@ struct Run::Seat {
 class Run::Threads {
  public:
   explicit Threads(Run& run) : run_(run) {
-    for (size_t i = 1; i < run.seats_.size(); ++i) {
-      threads_.emplace_back([&run, seat = run.seats_[i].get()] { run.drive(*seat); });
+    for (const auto& seat : run.seats_) {
+      if (seat->own_thread) threads_.emplace_back([&run, seat = seat.get()] { run.drive(*seat); });
     }
   }
   ~Threads() {
@@ -156,7 +158,7 @@ Status check_options(const Plan& plan, const JobOptions& options, const RunEnv& 
   if (options.workers < 1 || options.workers > kMaxWorkers)
     return Status::invalid("workers must be 1 to " + std::to_string(kMaxWorkers));
   if (options.workers == 1 || env.tap != nullptr) return {};
-  if (env.rows != nullptr) return Status::invalid("workers: a bounded input is read by one worker; leave workers out");
+  if (!env.rows.empty()) return Status::invalid("workers: a bounded input is read by one worker; leave workers out");
   if (options.max_rows > 0) return Status::invalid("workers: rows=N counts the records of one worker; leave one out");
   if (const std::string uri = env.log->uri(); uri.starts_with("memory:") || uri.starts_with("local:")) {
     return Status::invalid("workers: the groups of " + uri +
@@ -172,39 +174,90 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, const J
   auto run = std::unique_ptr<Run>(new Run);
   run->clock_ = env.clock;
   run->tap_ = env.tap;
-  const auto shared = std::make_shared<SharedRun>();
-  const std::string job = plan->job();
+  WL_ASSIGN_OR_RETURN(run->stages_, make_stages(plan, [&](const SourceSpec& source) -> Result<int32_t> {
+                        if (source.topic.empty()) return 1;
+                        const Result<TopicInfo> info = env.log->topic(source.topic);
+                        if (info.status().code() == Code::kNotFound) return 1;  // its worker says how to make it
+                        return info.ok() ? Result<int32_t>(info->partitions) : info.status();
+                      }));
+  if (env.tap != nullptr && run->stages_.size() > 1) {
+    WL_ASSIGN_OR_RETURN(run->exchange_, MemoryExchange::make(run->stages_, env.clock));
+  }
   const bool memory = env.log != nullptr && env.log->uri().starts_with("memory:");
   if (env.tap == nullptr && !memory) {
-    WL_ASSIGN_OR_RETURN(run->slot_, Slot::take(options.state_dir, job));
+    WL_ASSIGN_OR_RETURN(run->slot_, Slot::take(options.state_dir, plan->job()));
   }
-  for (int64_t i = 0; i < (env.tap ? 1 : options.workers); ++i) {
-    auto seat = std::make_unique<Seat>();
-    WorkerEnv worker{.log = env.log,
-                     .clock = env.clock,
-                     .failpoints = &seat->failpoints,
-                     .tap = env.tap,
-                     .rows = env.rows,
-                     .run = shared};
-    if (env.tap == nullptr) {
-      if (const char* text = std::getenv("WRACKLINE_FAILPOINT")) WL_RETURN_IF_ERROR(seat->failpoints.arm_from(text));
-      worker.transactional_id = memory ? job + "-memory-0-0" : run->slot_->transactional_id(job, i);
-      if (options.membership == Membership::kStatic) worker.instance = worker.transactional_id;
-      worker.open_store = env.open_store;
-    }
-    if (env.tap == nullptr && !env.open_store) {
-      worker.open_store = [log = env.log, root = options.state_dir, job,
-                           memory](int32_t partition) -> Result<std::unique_ptr<Store>> {
-        const std::string task = "0-" + std::to_string(partition);
-        // State of a memory log lives as long as the log that it belongs to.
-        if (memory) return memory_store_of(log, job + "/tasks/" + task);
-        return open_rocksdb_store((std::filesystem::path(root) / job / "tasks" / task).string());
-      };
-    }
-    seat->worker = std::make_unique<Worker>(plan, options, std::move(worker));
-    run->seats_.push_back(std::move(seat));
-  }
+  WL_RETURN_IF_ERROR(run->make_seats(plan, options, env));
   return run;
+}
+
+namespace {
+
+// What a stage that reads a repartition topic is told: when it ends is for the stages before it to say.
+JobOptions options_of(const Stage& stage, const JobOptions& options) {
+  JobOptions own = options;
+  if (!stage.upstream.empty()) {
+    own.until_now = own.close = own.resume_append = false;
+    own.max_rows = 0;
+  }
+  std::erase_if(own.reset_steps, [&](const std::string& step) {
+    const auto& nodes = stage.plan->nodes();
+    return std::none_of(nodes.begin(), nodes.end(), [&](const Plan::Node& node) { return node.name == step; });
+  });
+  return own;
+}
+
+}  // namespace
+
+Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions& options, const RunEnv& env) {
+  const std::string job = plan->job();
+  const bool memory = env.log != nullptr && env.log->uri().starts_with("memory:");
+  const std::vector<const SourceSpec*> sources = plan->sources();
+  for (size_t number = 0; number < stages_.size(); ++number) {
+    const Stage& stage = stages_[number];
+    const std::string& name = stage.plan->stage();
+    const auto shared = std::make_shared<SharedRun>();
+    for (int64_t i = 0; i < (env.tap ? 1 : options.workers); ++i) {
+      auto seat = std::make_unique<Seat>();
+      seat->stage = number;
+      seat->own_thread = env.tap == nullptr && !seats_.empty();
+      WorkerEnv worker{.log = stage.upstream.empty() || env.tap == nullptr ? env.log : exchange_->log(),
+                       .clock = env.clock,
+                       .failpoints = &seat->failpoints,
+                       .tap = env.tap,
+                       .exchange = exchange_.get(),
+                       .run = shared};
+      if (stage.source >= 0 && sources[static_cast<size_t>(stage.source)]->topic.empty()) {
+        const auto rows_before = std::count_if(sources.begin(), sources.begin() + stage.source,
+                                               [](const SourceSpec* source) { return source->topic.empty(); });
+        worker.rows = env.rows.at(static_cast<size_t>(rows_before));
+      }
+      if (env.tap == nullptr) {
+        if (const char* text = std::getenv("WRACKLINE_FAILPOINT")) WL_RETURN_IF_ERROR(seat->failpoints.arm_from(text));
+        const std::string group = stage.plan->group();
+        worker.transactional_id = memory ? group + "-memory-0-0" : slot_->transactional_id(group, i);
+        if (options.membership == Membership::kStatic) worker.instance = worker.transactional_id;
+        worker.open_store = [open = env.open_store, log = env.log, root = options.state_dir, job, name,
+                             memory](int32_t partition) -> Result<std::unique_ptr<Store>> {
+          const std::string task = name + "-" + std::to_string(partition);
+          if (open) return open(task);
+          // State of a memory log lives as long as the log that it belongs to.
+          if (memory) return memory_store_of(log, job + "/tasks/" + task);
+          return open_rocksdb_store((std::filesystem::path(root) / job / "tasks" / task).string());
+        };
+      }
+      seat->worker = std::make_unique<Worker>(stage.plan, options_of(stage, options), std::move(worker));
+      seats_.push_back(std::move(seat));
+    }
+  }
+  return {};
+}
+
+// Those that this thread steps.
+void Run::look_at_own() {
+  for (auto& seat : seats_) {
+    if (!seat->own_thread) seat->look();
+  }
 }
 
 Worker& Run::worker() { return *seats_.front()->worker; }
@@ -214,11 +267,26 @@ void Run::request_stop() {
   for (auto& seat : seats_) seat->worker->request_stop();
 }
 
-// What one worker's failure means to the others; ok: it is done.
-void Run::end_others(const Status& status) {
+// A failure ends the others in order; the end of a whole stage is what the next one has waited for.
+void Run::has_ended(Seat& seat, const Status& status) {
+  {
+    const std::lock_guard lock(seat.mutex);
+    seat.ended = true;
+  }
   const std::lock_guard lock(mutex_);
   if (!status.ok() && first_failure_.ok()) first_failure_ = status;
   if (!status.ok()) request_stop();
+  const auto through = [&](size_t stage) {
+    return std::all_of(seats_.begin(), seats_.end(), [&](const auto& other) {
+      if (other->stage != stage) return true;
+      const std::lock_guard of_seat(other->mutex);
+      return other->ended;
+    });
+  };
+  for (const auto& other : seats_) {
+    const std::vector<size_t>& upstream = stages_[other->stage].upstream;
+    if (!upstream.empty() && std::all_of(upstream.begin(), upstream.end(), through)) other->worker->finish_at_end();
+  }
   ended_.notify_all();
 }
 
@@ -234,11 +302,7 @@ void Run::drive(Seat& seat) {
     if (*progress == Progress::kIdle || steps % kStepsBetweenLooks == 0) seat.look();
   }
   seat.look();
-  {
-    const std::lock_guard lock(seat.mutex);
-    seat.ended = true;
-  }
-  end_others(status);
+  has_ended(seat, status);
 }
 
 Status Run::loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms) {
@@ -248,7 +312,32 @@ Status Run::loop(const std::function<bool(const WorkerStats&)>& tick, Millis tic
   return status;
 }
 
-// The first worker, then the wait for the others.
+// One round over the workers of this thread; kDone: they have ended.
+Result<Progress> Run::step_own() {
+  Status status;
+  bool any = false;
+  Worker* waits = nullptr;
+  bool idle = true;
+  for (const auto& seat : seats_) {
+    if (seat->own_thread || seat->ended) continue;
+    const Result<Progress> progress = seat->worker->step();
+    if (!progress.ok() || *progress == Progress::kDone) {
+      has_ended(*seat, progress.status());
+      if (!progress.ok()) status = progress.status();
+      continue;
+    }
+    any = true;
+    idle = idle && *progress == Progress::kIdle;
+    waits = seat->worker.get();
+  }
+  WL_RETURN_IF_ERROR(status);
+  if (!any) return Progress::kDone;
+  if (!idle) return Progress::kWorked;
+  waits->wait(waits->may_wait());
+  return Progress::kIdle;
+}
+
+// The workers of this thread, then the wait for the others.
 Status Run::loop_first(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms) {
   constexpr int kStepsBetweenLooks = 16;  // the clock is looked at that seldom
   int64_t next_tick = clock_->steady_us() + tick_ms * 1000;
@@ -258,19 +347,15 @@ Status Run::loop_first(const std::function<bool(const WorkerStats&)>& tick, Mill
     next_tick = clock_->steady_us() + tick_ms * 1000;
   };
   for (int steps = 0;; ++steps) {
-    const Result<Progress> progress = worker().step();
-    if (!progress.ok() || *progress == Progress::kDone) {
-      end_others(progress.status());
-      break;
-    }
-    if (*progress == Progress::kIdle) worker().wait(worker().may_wait());
+    const Result<Progress> progress = step_own();
+    if (!progress.ok() || *progress == Progress::kDone) break;
     if (*progress == Progress::kIdle || steps % kStepsBetweenLooks == 0 || (tap_ != nullptr && tap_->full())) look();
   }
-  for (size_t i = 1; i < seats_.size(); ++i) {
-    while (true) {
+  for (const auto& seat : seats_) {
+    while (seat->own_thread) {
       {
-        const std::lock_guard lock(seats_[i]->mutex);
-        if (seats_[i]->ended) break;
+        const std::lock_guard lock(seat->mutex);
+        if (seat->ended) break;
       }
       {
         std::unique_lock lock(mutex_);
@@ -285,14 +370,15 @@ Status Run::loop_first(const std::function<bool(const WorkerStats&)>& tick, Mill
 }
 
 WorkerStats Run::stats() {
-  seats_.front()->look();
+  look_at_own();
   WorkerStats all;
   all.watermark = kPlusInfinity;
   const std::vector<std::string_view> order = {"starting", "replaying", "running", "done"};
   size_t least = order.size() - 1;
   for (auto& seat : seats_) {
     const std::lock_guard lock(seat->mutex);
-    const WorkerStats& one = seat->stats;
+    WorkerStats one = seat->stats;
+    if (!stages_[seat->stage].upstream.empty()) one.rows_taken = one.rows_total = 0;  // blocks of rows counted before
     for (int64_t WorkerStats::* sum :
          {&WorkerStats::rows_taken, &WorkerStats::rows_replayed, &WorkerStats::rows_out, &WorkerStats::late,
           &WorkerStats::dead_letters, &WorkerStats::commits, &WorkerStats::checkpoints, &WorkerStats::recoveries,
@@ -319,26 +405,29 @@ std::vector<TaskStatus> Run::status() {
 }
 
 std::map<int32_t, Ledger> Run::ledger() {
-  seats_.front()->look();
-  std::map<int32_t, Ledger> all;
+  look_at_own();
+  std::map<std::pair<int32_t, size_t>, Ledger> by_stage;
   for (auto& seat : seats_) {
     const std::lock_guard lock(seat->mutex);
     for (const auto& [partition, ledger] : seat->ledger) {
       // One that has moved may be told of twice: the one that is further counts.
-      Ledger& known = all[partition];
+      Ledger& known = by_stage[{partition, seat->stage}];
       const auto in = [](const Ledger& l) { return l.empty() ? -1 : l.front().counts.in; };
       if (in(ledger) > in(known)) known = ledger;
     }
   }
+  std::map<int32_t, Ledger> all;
+  for (const auto& [name, ledger] : by_stage) all[name.first].insert(all[name.first].end(), ledger.begin(), ledger.end());
   return all;
 }
 
-Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) {
-  const std::string topic = Plan(job).journal_topic();
+namespace {
+
+// Of one stage's journal.
+Status add_ledger(Log& log, const std::string& topic, const std::string& group, std::map<int32_t, Ledger>& ledgers) {
   WL_ASSIGN_OR_RETURN(const TopicInfo info, log.topic(topic));
-  std::map<int32_t, Ledger> ledgers;
   std::map<int32_t, int64_t> last;  // commit_seq
-  WL_ASSIGN_OR_RETURN(const Offsets committed, log.committed(job));
+  WL_ASSIGN_OR_RETURN(const Offsets committed, log.committed(group));
   for (const auto& [anchor, offset] : committed) {
     WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(offset.metadata));
     last[anchor.partition] = metadata.commit_seq;
@@ -350,7 +439,21 @@ Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) 
       return known == last.end() || row.commit_seq <= known->second;
     };
     WL_ASSIGN_OR_RETURN(std::optional<JournalRow> row, last_row(log, {topic, partition}, counts));
-    if (row) ledgers[partition] = std::move(row->ledger);
+    if (row) ledgers[partition].insert(ledgers[partition].end(), row->ledger.begin(), row->ledger.end());
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) {
+  std::map<int32_t, Ledger> ledgers;
+  WL_RETURN_IF_ERROR(add_ledger(log, Plan(job).journal_topic(), job, ledgers));
+  const std::string journals = job + ".journal-";
+  WL_ASSIGN_OR_RETURN(const std::vector<TopicInfo> topics, log.topics());
+  for (const TopicInfo& topic : topics) {
+    if (!topic.name.starts_with(journals) || topic.name == Plan(job).journal_topic()) continue;
+    WL_RETURN_IF_ERROR(add_ledger(log, topic.name, job + "." + topic.name.substr(journals.size()), ledgers));
   }
   if (ledgers.empty()) return Status::not_found("job " + job + " has not committed anything on " + log.uri());
   return ledgers;

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "wrackline/job/memory_exchange.h"
+#include "wrackline/job/stages.h"
 #include "wrackline/job/worker.h"
 
 namespace wrackline {
@@ -17,10 +19,10 @@ namespace wrackline {
 struct RunEnv {
   std::shared_ptr<Log> log;
   std::shared_ptr<const Clock> clock;
-  std::shared_ptr<RowsSource> rows;
+  std::vector<std::shared_ptr<RowsSource>> rows;  // of the plan's sources, in order: those without a topic
   RowTap* tap = nullptr;
-  // Null: state lies in the state directory, that of a memory log in memory.
-  std::function<Result<std::unique_ptr<Store>>(int32_t partition)> open_store;
+  // Null: state lies in the state directory, that of a memory log in memory. `task`: "<stage>-<partition>".
+  std::function<Result<std::unique_ptr<Store>>(const std::string& task)> open_store;
 };
 
 class Run {
@@ -30,8 +32,8 @@ class Run {
                                            const RunEnv& env);
   ~Run();
 
-  // Steps the workers until all are done: the first one in this thread, the others each in one of their own. The first
-  // that fails ends the others in order. Calls `tick` about every `tick_ms`, or when the tap is full, with what they
+  // Steps the workers until all are done: the first one in this thread, the others each in one of their own (with a tap
+  // all of them in this one). The first that fails ends the others in order; a stage ends when those before it have. Calls `tick` about every `tick_ms`, or when the tap is full, with what they
   // did together; it returns false to stop in order (commit and checkpoint). If it throws, the run ends where it
   // stands. From one thread.
   Status loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms);
@@ -51,14 +53,19 @@ class Run {
   struct Seat;
   class Threads;
 
+  Status make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions& options, const RunEnv& env);
   void drive(Seat& seat);
-  void end_others(const Status& status);
+  void has_ended(Seat& seat, const Status& status);
+  Result<Progress> step_own();
+  void look_at_own();
   Status loop_first(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms);
 
   std::unique_ptr<Slot> slot_;
   std::shared_ptr<const Clock> clock_;
   const RowTap* tap_ = nullptr;
-  std::vector<std::unique_ptr<Seat>> seats_;
+  std::vector<Stage> stages_;
+  std::unique_ptr<MemoryExchange> exchange_;  // of a run with a tap and several stages
+  std::vector<std::unique_ptr<Seat>> seats_;  // upstream stages first
   std::mutex mutex_;
   Status first_failure_;           // guarded by mutex_
   std::condition_variable ended_;  // a worker has

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "wrackline/codec/block.h"
 #include "wrackline/codec/json_encoder.h"
 #include "wrackline/core/bytes.h"
 #include "wrackline/core/logging.h"
@@ -21,6 +22,14 @@ uint8_t unit_number(std::optional<TimeUnit> unit) {
 
 Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink) {
   const SourceSpec& source = plan->source();
+  if (source.exchange) {
+    WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(source.schema));
+    auto task = std::unique_ptr<Task>(
+        new Task(std::move(plan), std::move(input), sink, source.schema, std::move(steps)));
+    task->inputs_.emplace(source.exchange->sources, source.exchange->idle_advance);
+    task->on_probation_ = false;
+    return task;
+  }
   JsonDecoderOptions options;
   options.max_record_bytes = source.max_record_bytes;
   const bool rows = source.topic.empty();
@@ -41,19 +50,19 @@ Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, Topic
   const auto schema = std::make_shared<const Schema>(std::move(stored));
   WL_ASSIGN_OR_RETURN(TimeStage time, TimeStage::make(source.time, source.watermark, *schema));
   WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(schema));
-  return std::unique_ptr<Task>(
-      new Task(std::move(plan), std::move(input), sink, std::move(decoder), schema, std::move(time), std::move(steps)));
+  auto task = std::unique_ptr<Task>(new Task(std::move(plan), std::move(input), sink, schema, std::move(steps)));
+  task->decoder_.emplace(std::move(decoder));
+  task->time_.emplace(std::move(time));
+  return task;
 }
 
-Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, SchemaPtr schema,
-           TimeStage time, std::vector<std::unique_ptr<Step>> steps)
+Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, SchemaPtr schema,
+           std::vector<std::unique_ptr<Step>> steps)
     : plan_(std::move(plan)),
       input_(std::move(input)),
       origin_(std::make_shared<const TopicPartition>(input_)),
       sink_(sink),
-      decoder_(std::move(decoder)),
       schema_(std::move(schema)),
-      time_(std::move(time)),
       steps_(std::move(steps)),
       inboxes_(steps_.size()) {
   const size_t nodes = plan_->nodes().size();
@@ -66,6 +75,8 @@ Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink
     below_[static_cast<size_t>(from.node)][index_of(from.port)].push_back(static_cast<int>(i));
   }
   for (size_t i = 0; i < plan_->sinks().size(); ++i) {
+    if (const auto& exchange = plan_->sinks()[i].exchange)
+      marks_.push_back({.sink = static_cast<int>(i), .to_merge = exchange->merges});
     for (const StreamRef from : plan_->sinks()[i].streams) {
       sinks_of_[static_cast<size_t>(from.node)][index_of(from.port)].push_back(static_cast<int>(i));
     }
@@ -77,7 +88,7 @@ Task::~Task() = default;
 TaskStatus Task::status() const {
   TaskStatus status{.partition = input_.partition,
                     .offset = offset_,
-                    .watermark = time_.watermark(),
+                    .watermark = watermark(),
                     .last_record = last_record_,
                     .on_probation = on_probation_};
   for (const auto& step : steps_) status.steps.emplace_back(step->name(), step->status());
@@ -93,8 +104,16 @@ Status Task::take_records(std::shared_ptr<Records> records, int64_t next_offset,
   WL_CHECK(!busy());
   mark();
   if (!records->empty()) last_record_ = clock_now;
+  if (inputs_) {
+    for (int64_t i = 0; i < records->size(); ++i) {
+      offset_ = records->offset(i) + 1;
+      WL_RETURN_IF_ERROR(take_block(records->value(i)).with_context(input_.topic));
+    }
+    offset_ = next_offset;
+    return {};
+  }
   records->pad();
-  Decoded decoded = decoder_.decode(records);
+  Decoded decoded = decoder_->decode(records);
   read_.in += records->size();
   read_.skipped += static_cast<int64_t>(decoded.tombstones.size());
   offset_ = next_offset;
@@ -148,13 +167,13 @@ Status Task::take_rows(Batch rows, int64_t offset, Millis clock_now) {
 
 Status Task::take(Batch batch, const TimeInput& time) {
   if (ended_) reopen();
-  const Millis before = time_.watermark();
+  const Millis before = time_->watermark();
   if ((trace_ || plan_->reads_metadata()) && !batch.records) {  // bounded rows go by their number
     for (int64_t row = 0; row < batch.length; ++row)
       batch.record_of.push_back(static_cast<uint32_t>(offset_ - batch.length + row));
   }
   const Batch original = batch;  // columns are shared; apply() drops rows of `batch`
-  time_.apply(batch, time, [&](int64_t row, std::string_view reason, std::string message) {
+  time_->apply(batch, time, [&](int64_t row, std::string_view reason, std::string message) {
     ++refused_;
     ++read_.dead_lettered;
     const std::string& step = plan_->node(Plan::kSource).name;
@@ -165,8 +184,8 @@ Status Task::take(Batch batch, const TimeInput& time) {
       trace_->refused(TaskTrace::offset_of(original, row), arrival, Fate::kDeadLettered, step);
     }
   });
-  WL_RETURN_IF_ERROR(time_.stuck());
-  if (time_.accepted_any()) on_probation_ = false;
+  WL_RETURN_IF_ERROR(time_->stuck());
+  if (time_->accepted_any()) on_probation_ = false;
   read_.out += batch.length;
   if (batch.length == 0 && batch.moves.empty()) return {};
   batch.watermark = before;
@@ -175,26 +194,90 @@ Status Task::take(Batch batch, const TimeInput& time) {
   return std::exchange(emit_status_, Status());
 }
 
-Status Task::check_idle(Millis clock_now, bool at_end) {
-  const Millis before = time_.watermark();
-  const std::optional<Millis> decided = time_.check_idle(clock_now, at_end);
-  if (!decided) return {};
-  mark();
-  decisions_.push_back({Decision::Kind::kIdle, offset_, *decided, clock_now});
-  if (time_.apply_decision(*decided)) pass_move(before, time_.watermark());
+// The rows and marks of upstream tasks.
+Status Task::take_block(std::string_view bytes) {
+  WL_ASSIGN_OR_RETURN(ExchangeBlock block, decode_block(bytes, schema_));
+  const UpstreamId from = block.header.from;
+  WL_RETURN_IF_ERROR(inputs_->expect(from.source, block.header.partitions));
+  const Millis before = inputs_->last_watermark();
+  if (block.mark) {
+    inputs_->on_mark(from, *block.mark);
+    ended_ = inputs_->ended();
+    if (inputs_->watermark() > before) pass_move(before, inputs_->watermark());
+    return std::exchange(emit_status_, Status());
+  }
+  Batch& rows = block.rows;
+  rows.watermark = before;
+  rows.origin = origin_;
+  for (int64_t row = 0; row < rows.length; ++row) {
+    Millis& judged = rows.judged_by[static_cast<size_t>(row)];
+    const Millis now = inputs_->last_watermark();
+    judged = inputs_->on_row(from, judged);
+    if (inputs_->last_watermark() > now) rows.moves.push_back({row, inputs_->last_watermark()});
+  }
+  ended_ = false;
+  read_.in += rows.length;
+  read_.out += rows.length;
+  give({Plan::kSource, Port::kMain}, std::move(rows));
   return std::exchange(emit_status_, Status());
 }
 
-Status Task::end(Millis clock_now) {
-  if (ended_) return {};
+Status Task::check_idle(Millis clock_now, bool at_end) {
+  if (!time_) return {};  // the tasks that read the sources decide
+  const bool was_idle = time_->idle();
+  return decide_idle(clock_now, was_idle, time_->check_idle(clock_now, at_end));
+}
+
+Status Task::go_idle(Millis clock_now) {
+  if (!time_) return {};
+  const bool was_idle = time_->idle();
+  return decide_idle(clock_now, was_idle, time_->go_idle(clock_now));
+}
+
+Status Task::decide_idle(Millis clock_now, bool was_idle, std::optional<Millis> decided) {
+  const Millis before = time_->watermark();
+  const bool merges = std::any_of(marks_.begin(), marks_.end(), [](const Marks& marks) { return marks.to_merge; });
+  // The tasks behind an exchange hear of it, also where W stays; a merge decides what it means.
+  const bool tells = feeds_exchange() && time_->idle() && (decided || !was_idle);
+  if (!decided && !tells) return {};
+  if (!decided || merges) decided = time_->last_watermark();
   mark();
-  if (const std::string why = time_.nothing_accepted(); on_probation_ && !why.empty())
+  idle_at_ = clock_now;
+  decisions_.push_back({Decision::Kind::kIdle, offset_, *decided, clock_now});
+  if (time_->apply_decision(*decided)) pass_move(before, time_->watermark());
+  WL_RETURN_IF_ERROR(std::exchange(emit_status_, Status()));
+  return tells && !busy() ? emit_marks() : Status();
+}
+
+Status Task::emit_marks() {
+  for (Marks& marks : marks_) {
+    UpstreamMark mark{.watermark = marks.watermark, .ended = marks.ended};
+    if (time_) {
+      mark.idle = time_->idle() && !marks.ended;
+      if (marks.to_merge) {
+        const auto [closes_from, seen_at] = time_->closes_from();
+        mark.closes_from = closes_from;
+        mark.seen_at = seen_at;
+      }
+      if (mark.idle) mark.clock = idle_at_;
+    }
+    if (marks.told == mark) continue;
+    marks.told = mark;
+    if (!suppressed_) WL_RETURN_IF_ERROR(sink_->mark(marks.sink, input_.partition, mark));
+  }
+  return {};
+}
+
+Status Task::end(Millis clock_now) {
+  if (ended_ || !time_) return {};
+  mark();
+  if (const std::string why = time_->nothing_accepted(); on_probation_ && !why.empty())
     log_line(LogLevel::kWarning, why);
   on_probation_ = false;
-  decisions_.push_back({Decision::Kind::kEnded, offset_, time_.watermark(), clock_now});
+  decisions_.push_back({Decision::Kind::kEnded, offset_, watermark(), clock_now});
   ended_ = true;
-  const Millis before = time_.watermark();
-  time_.end();
+  const Millis before = watermark();
+  time_->end();
   pass_move(before, kPlusInfinity);
   WL_RETURN_IF_ERROR(flush_dead_letters());
   return std::exchange(emit_status_, Status());
@@ -205,8 +288,8 @@ Status Task::apply(const Decision& decision) {
   switch (decision.kind) {
     case Decision::Kind::kIdle: {
       mark();
-      const Millis before = time_.watermark();
-      if (time_.apply_decision(decision.watermark)) pass_move(before, time_.watermark());
+      const Millis before = watermark();
+      if (time_->apply_decision(decision.watermark)) pass_move(before, watermark());
       break;
     }
     case Decision::Kind::kEnded: {
@@ -221,8 +304,8 @@ void Task::mark() {
   current_ = Plan::kSource;
   if (firing()) return;
   mark_.offset = offset_;
-  mark_.watermark = time_.last_watermark();
-  mark_.unit = time_.decided_unit();
+  mark_.watermark = last_watermark();
+  mark_.unit = time_ ? time_->decided_unit() : std::nullopt;
   mark_.refused = refused_;
   mark_.rows_hash = rows_hash_;
   mark_.decisions = decisions_.size();
@@ -321,6 +404,12 @@ void Task::emit(Port port, Batch batch) {
 
 void Task::give(StreamRef from, Batch batch) {
   const auto node = static_cast<size_t>(from.node);
+  for (Marks& marks : marks_) {
+    if (plan_->sinks()[static_cast<size_t>(marks.sink)].streams.front() != from) continue;
+    const Millis after = batch.watermark_after();
+    marks.ended = after == kPlusInfinity;
+    if (!marks.ended) marks.watermark = std::max(marks.watermark, after);
+  }
   if (batch.length > 0) {
     for (const int sink : sinks_of_[node][index_of(from.port)]) {
       rows_hash_ += hash_rows(batch, plan_->sinks()[static_cast<size_t>(sink)].topic);
@@ -420,7 +509,7 @@ Status Task::flush_dead_letters() {
         offset.append_null();
         timestamp.append_null();
       }
-      batch.event_times.push_back(time_.last_watermark());
+      batch.event_times.push_back(last_watermark());
     }
     batch.length = static_cast<int64_t>(end - begin);
     for (Column* column : {&key, &value, &reason, &message, &step, &topic, &partition, &offset, &timestamp}) {
@@ -478,8 +567,8 @@ Status Task::check_memory(int64_t limit) const {
 JournalRow Task::seal() {
   JournalRow row;
   row.offset = on_probation_ ? start_offset_ : offset_;
-  row.watermark = time_.last_watermark();
-  row.auto_unit = unit_number(time_.decided_unit());
+  row.watermark = last_watermark();
+  row.auto_unit = time_ ? unit_number(time_->decided_unit()) : uint8_t{0};
   row.refused = on_probation_ ? 0 : refused_;
   row.ledger = ledger();
   if (!on_probation_) row.decisions = std::exchange(decisions_, {});
@@ -494,7 +583,10 @@ std::vector<Step*> Task::steps() {
 
 std::string Task::save_time() const {
   ByteWriter writer;
-  time_.save(writer);
+  if (time_)
+    time_->save(writer);
+  else
+    inputs_->save(writer);
   writer.put(on_probation_);
   writer.put(start_offset_);
   writer.put(refused_);
@@ -504,7 +596,7 @@ std::string Task::save_time() const {
 
 Status Task::restore_time(std::string_view bytes) {
   ByteReader reader(bytes);
-  WL_RETURN_IF_ERROR(time_.restore(reader));
+  WL_RETURN_IF_ERROR(time_ ? time_->restore(reader) : inputs_->restore(reader));
   on_probation_ = reader.get<bool>();
   start_offset_ = reader.get<int64_t>();
   refused_ = reader.get<int64_t>();

@@ -27,6 +27,7 @@
 #include "wrackline/job/formats.h"
 #include "wrackline/job/plan.h"
 #include "wrackline/job/task_trace.h"
+#include "wrackline/time/inputs.h"
 #include "wrackline/time/time_stage.h"
 
 namespace wrackline {
@@ -37,6 +38,8 @@ class RowSink {
   virtual ~RowSink() = default;
   // Rows for plan.sinks()[sink]. `partition`: the task's.
   virtual Status write(int sink, int32_t partition, const Batch& batch) = 0;
+  // How far a task is, for plan.sinks()[sink], which is an exchange.
+  virtual Status mark(int /*sink*/, int32_t /*partition*/, const UpstreamMark& /*mark*/) { return {}; }
 };
 
 // How a task stands at an instant, for people who look.
@@ -63,6 +66,8 @@ class Task final : private Emitter {
   Status take_rows(Batch rows, int64_t offset, Millis clock_now);
   // An idle decision, if one is due now. `at_end`: the input has been read to its end.
   Status check_idle(Millis clock_now, bool at_end);
+  // The input is idle, whatever idle_after says.
+  Status go_idle(Millis clock_now);
   // The input has ended here: W is +infinity for the steps, and stays what it was.
   // A partition without one accepted record says so in the log and commits its dead letters after all.
   Status end(Millis clock_now);
@@ -75,6 +80,8 @@ class Task final : private Emitter {
   Status advance();
   // Pending late panes come out. May make the task busy.
   void before_commit();
+  // All of that is out: the stages behind hear how far this task is. REQUIRES: !busy().
+  Status emit_marks();
 
   // In the middle of what a take_*, a decision or a resume() has set off: no commit but a cut.
   bool firing() const { return busy() || holding_back(); }
@@ -97,18 +104,21 @@ class Task final : private Emitter {
   void set_offset(int64_t offset);                    // where to start; REQUIRES: nothing taken yet
   void skip_to(int64_t offset) { offset_ = offset; }  // no record lies before it (markers, aborted records)
   // The task starts, or goes on after a restore: idleness counts from here.
-  void start(Millis clock_now) { time_.start(clock_now); }
-  Millis watermark() const { return time_.watermark(); }
-  Millis last_watermark() const { return time_.last_watermark(); }  // without the end
+  void start(Millis clock_now) {
+    if (time_) time_->start(clock_now);
+  }
+  Millis watermark() const { return time_ ? time_->watermark() : inputs_->watermark(); }
+  Millis last_watermark() const { return time_ ? time_->last_watermark() : inputs_->last_watermark(); }  // without the end
   bool ended() const { return ended_; }
   void reopen() {  // an input that had ended goes on; W is what it was
     ended_ = false;
-    time_.reopen();
+    if (time_) time_->reopen();
+    for (Marks& marks : marks_) marks.ended = false;
   }
   // Every record so far was refused: nothing of this partition may be committed yet (semantics.md 1).
   bool on_probation() const { return on_probation_; }
   bool has_decisions() const { return !decisions_.empty() && !on_probation_; }
-  int64_t late_warnings() const { return time_.late_warnings(); }  // records more than warn_late behind W
+  int64_t late_warnings() const { return time_ ? time_->late_warnings() : 0; }  // records more than warn_late behind W
   uint64_t rows_hash() const { return rows_hash_; }
   Ledger ledger() const;
   int64_t panes() const;  // that its windows have put out
@@ -130,8 +140,8 @@ class Task final : private Emitter {
   void set_trace(TraceSink* sink) { trace_ = std::make_unique<TaskTrace>(*plan_, input_.partition, sink); }
 
  private:
-  Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, JsonDecoder decoder, SchemaPtr schema,
-       TimeStage time, std::vector<std::unique_ptr<Step>> steps);
+  Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink, SchemaPtr schema,
+       std::vector<std::unique_ptr<Step>> steps);
 
   // Emitter, for the step that is being advanced.
   void emit(Port port, Batch batch) override;
@@ -146,6 +156,9 @@ class Task final : private Emitter {
   std::vector<StepCounts> counts() const;
 
   Status take(Batch batch, const TimeInput& time);  // from event time on
+  Status take_block(std::string_view bytes);
+  Status decide_idle(Millis clock_now, bool was_idle, std::optional<Millis> decided);
+  bool feeds_exchange() const { return !marks_.empty(); }
   void give(StreamRef from, Batch batch);           // to the inboxes and sinks below
   Status flush_dead_letters();
   void pass_move(Millis before, Millis after);  // a batch without rows
@@ -162,9 +175,11 @@ class Task final : private Emitter {
   TopicPartition input_;
   std::shared_ptr<const TopicPartition> origin_;
   RowSink* sink_;
-  JsonDecoder decoder_;
   SchemaPtr schema_;  // of its columns, by their own names
-  TimeStage time_;
+  // One input, whose records are decoded and get their event time; or several upstream tasks, whose blocks have it.
+  std::optional<JsonDecoder> decoder_;
+  std::optional<TimeStage> time_;
+  std::optional<Inputs> inputs_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::deque<Batch>> inboxes_;               // one per step
   std::vector<std::vector<std::vector<int>>> below_;     // [node][port] -> nodes
@@ -198,6 +213,16 @@ class Task final : private Emitter {
   };
   std::vector<Way> ways_;
   std::vector<DeadLetter> dead_;  // since the last flush; on probation: all of them, at most kFirstRecords
+  // Of each sink that is an exchange: what the stage behind has been told.
+  struct Marks {
+    int sink = 0;
+    Millis watermark = kMinusInfinity;  // of the stream, so far; finite
+    bool ended = false;
+    bool to_merge = false;
+    std::optional<UpstreamMark> told;  // by this object
+  };
+  std::vector<Marks> marks_;
+  Millis idle_at_ = 0;  // the clock when the input was found idle last
   std::vector<Decision> decisions_;
   StepCounts read_;
   int64_t offset_ = 0;

@@ -6,12 +6,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "wrackline/job/worker.h"
+#include "wrackline/sink/exchange_sink.h"
 #include "wrackline/sink/topic_sink.h"
 
 namespace wrackline {
+
+using AnySink = std::variant<TopicSink, ExchangeSink>;
 
 // kParked: given up in order; is as it was at its last commit. Taken back, it reads on when the worker does.
 enum class TaskStage : uint8_t { kRecovering, kParked, kRunning };
@@ -58,6 +62,7 @@ struct Worker::TaskSlot {
   int64_t checkpoint_seq = 0;       // commit_seq of the seal of the named checkpoint
   int64_t content_seq = 0;          // of the last commit with records or decisions
   int64_t seq_at_freeze = 0;        // the same of the one being written
+  int64_t offset_at_freeze = 0;     // of the input
   std::string log_id;               // of log and topic: a checkpoint belongs to one
 
   bool at_end = false;  // told by the log since the last record
@@ -69,9 +74,10 @@ struct Worker::TaskSlot {
 // Encodes rows into the open transaction; holds small batches together until there is enough for an append.
 class Worker::TransactionSink final : public RowSink {
  public:
-  TransactionSink(Worker& worker, std::vector<TopicSink> sinks) : worker_(worker), sinks_(std::move(sinks)) {}
+  TransactionSink(Worker& worker, std::vector<AnySink> sinks) : worker_(worker), sinks_(std::move(sinks)) {}
 
   Status write(int sink, int32_t partition, const Batch& batch) override;
+  Status mark(int sink, int32_t partition, const UpstreamMark& mark) override;
   void hold(const TopicPartition& to, Records records);
   // Appends what is held, opening the transaction if it must. False: the log's queue is full, call again.
   Result<bool> flush();
@@ -87,7 +93,7 @@ class Worker::TransactionSink final : public RowSink {
 
  private:
   Worker& worker_;
-  std::vector<TopicSink> sinks_;
+  std::vector<AnySink> sinks_;
   std::map<TopicPartition, Records> held_;
   int64_t held_bytes_ = 0;
   bool open_ = false;

@@ -19,7 +19,7 @@ Worker::Worker(std::shared_ptr<const Plan> plan, JobOptions options, WorkerEnv e
     : plan_(std::move(plan)),
       options_(std::move(options)),
       env_(std::move(env)),
-      group_(plan_->job()),
+      group_(plan_->group()),
       dead_letter_limit_(options_) {
   if (env_.run == nullptr) env_.run = std::make_shared<SharedRun>();
 }
@@ -106,7 +106,14 @@ Status Worker::done() {
   return {};
 }
 
+Status Worker::tell_marks() {
+  if (phase_ != Phase::kRunning || busy()) return {};
+  for (auto& slot : tasks_) WL_RETURN_IF_ERROR(slot->task->emit_marks());
+  return {};
+}
+
 Result<Progress> Worker::run() {
+  if (finish_requested_ && !options_.until_now) WL_RETURN_IF_ERROR(begin_to_finish());
   if (cut_due()) return begin_cut();
   if (busy()) return advance_and_append();
   WL_RETURN_IF_ERROR(poll_checkpoints());
@@ -355,10 +362,7 @@ Status Worker::check_idle() {
 }
 
 Status Worker::force_idle() {
-  for (auto& slot : tasks_) {
-    const Millis idle_after = plan_->source().watermark.idle_after.value_or(0);
-    WL_RETURN_IF_ERROR(slot->task->check_idle(env_.clock->now() + idle_after, true));
-  }
+  for (auto& slot : tasks_) WL_RETURN_IF_ERROR(slot->task->go_idle(env_.clock->now()));
   return {};
 }
 
@@ -477,16 +481,32 @@ Millis Worker::watermark(int32_t partition) const {
 
 Status Worker::TransactionSink::write(int sink, int32_t partition, const Batch& batch) {
   if (worker_.env_.tap != nullptr) {
-    worker_.env_.tap->rows(sink, batch);
+    const SinkSpec& spec = worker_.plan_->sinks()[static_cast<size_t>(sink)];
+    if (spec.exchange) return worker_.env_.exchange->write(spec, partition, batch);
+    worker_.env_.tap->rows(spec.number < 0 ? sink : spec.number, batch);
     return {};
   }
-  TopicSink& to = sinks_[static_cast<size_t>(sink)];
   std::map<int32_t, Records> rows;
-  WL_RETURN_IF_ERROR(to.write(batch, partition, worker_.env_.clock->now(), rows));
-  for (auto& [number, records] : rows) {
-    hold({to.topic(), number}, std::move(records));
-  }
+  const std::string* topic = nullptr;
+  WL_RETURN_IF_ERROR(std::visit(
+      [&](auto& to) {
+        topic = &to.topic();
+        return to.write(batch, partition, worker_.env_.clock->now(), rows);
+      },
+      sinks_[static_cast<size_t>(sink)]));
+  for (auto& [number, records] : rows) hold({*topic, number}, std::move(records));
   return worker_.env_.failpoints->hit(Failpoint::kPaneOut);
+}
+
+Status Worker::TransactionSink::mark(int sink, int32_t partition, const UpstreamMark& mark) {
+  if (worker_.env_.tap != nullptr) {
+    return worker_.env_.exchange->mark(worker_.plan_->sinks()[static_cast<size_t>(sink)], partition, mark);
+  }
+  const auto& to = std::get<ExchangeSink>(sinks_[static_cast<size_t>(sink)]);
+  std::map<int32_t, Records> marks;
+  to.mark(mark, partition, worker_.env_.clock->now(), marks);
+  for (auto& [number, records] : marks) hold({to.topic(), number}, std::move(records));
+  return {};
 }
 
 void Worker::TransactionSink::hold(const TopicPartition& to, Records records) {

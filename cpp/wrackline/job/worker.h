@@ -47,6 +47,14 @@ class RowTap {
   virtual bool full() const { return false; }
 };
 
+// Where rows for other stages go in a run with a tap.
+class ExchangeTap {
+ public:
+  virtual ~ExchangeTap() = default;
+  virtual Status write(const SinkSpec& sink, int32_t partition, const Batch& batch) = 0;
+  virtual Status mark(const SinkSpec& sink, int32_t partition, const UpstreamMark& mark) = 0;
+};
+
 // What the workers of one run know together: partitions move between them. Guarded by its mutex.
 struct SharedRun {
   std::mutex mutex;
@@ -66,6 +74,7 @@ struct WorkerEnv {
   std::function<Result<std::unique_ptr<Store>>(int32_t partition)> open_store;
   std::string transactional_id;
   RowTap* tap = nullptr;             // not null: commits nothing, joins no group, keeps no state
+  ExchangeTap* exchange = nullptr;   // of a run with a tap, if the plan has exchanges
   std::shared_ptr<RowsSource> rows;  // of a plan without topic
   TraceSink* trace = nullptr;
   std::string instance;            // ClientOptions::instance
@@ -108,6 +117,11 @@ class Worker {
 
   // Ends the run in order: commit, synchronous checkpoint. From any thread.
   void request_stop() { stop_requested_ = true; }
+
+  // Of a stage whose upstream stages have ended: it ends where its input ends now. From any thread.
+  void finish_at_end() { finish_requested_ = true; }
+  // Of a run with a tap: the stages behind hear at once how far this one is. REQUIRES: !busy().
+  Status tell_marks();
 
   // For the test driver; not on a worker that other threads step.
   void request_commit() { commit_requested_ = true; }
@@ -181,6 +195,7 @@ class Worker {
   Status on_others(const Offsets& offsets);
   std::vector<TopicPartition> of_others() const;
   Status note_ends(int32_t partitions);
+  Status begin_to_finish();
 
   // recovery.cc: from nothing to tasks that are claimed, one path for a first start and every failure; and into
   // running when they are what was committed.
@@ -288,6 +303,7 @@ class Worker {
   int64_t asked_others_us_ = std::numeric_limits<int64_t>::min() / 2;
 
   std::atomic<bool> stop_requested_ = false;
+  std::atomic<bool> finish_requested_ = false;
   bool commit_requested_ = false;
   bool ending_ = false;  // the commit under way is the last one
   bool inputs_paused_ = false;

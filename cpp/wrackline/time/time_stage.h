@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "wrackline/core/batch.h"
@@ -80,9 +81,17 @@ class TimeStage {
   std::optional<Millis> check_idle(Millis clock_now, bool at_end_of_log) {
     return ended_ ? std::nullopt : input_.check_idle(watermark_spec_, clock_now, at_end_of_log);
   }
+  // The same where it is known to be idle, whatever idle_after says.
+  std::optional<Millis> go_idle(Millis clock_now) {
+    return ended_ ? std::nullopt : input_.go_idle(watermark_spec_, clock_now);
+  }
   // Moves W to a decision, made now or read from the journal. True: it moved.
   bool apply_decision(Millis watermark);
   bool idle() const { return input_.idle; }
+  // What idle_advance="close" counts from: the largest event time - out-of-orderness, and when it was seen.
+  std::pair<Millis, Millis> closes_from() const {
+    return {input_.closes_from(watermark_spec_), input_.reached_at};
+  }
 
   // The input has ended: W is +infinity from here on. Never stored.
   void end() { ended_ = true; }

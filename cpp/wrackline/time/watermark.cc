@@ -48,15 +48,24 @@ std::optional<Millis> InputWatermark::check_idle(const WatermarkSpec& spec, Mill
   // A clock that was set back has measured nothing.
   idle_since = std::min(idle_since, clock_now);
   if (!at_end_of_log || clock_now - idle_since < *spec.idle_after) return std::nullopt;
+  return go_idle(spec, clock_now);
+}
+
+std::optional<Millis> InputWatermark::go_idle(const WatermarkSpec& spec, Millis clock_now) {
   idle = true;
   // Only input of its task: with "hold" it has the largest watermark already.
   if (spec.idle_advance == IdleAdvance::kHold) return std::nullopt;
   idle_since = clock_now;  // again after each further idle_after
-  if (reached == kMinusInfinity || spec.kind == WatermarkKind::kAll) return std::nullopt;
-  const Millis bound = spec.kind == WatermarkKind::kBounded ? *spec.out_of_orderness : 0;
-  const Millis closed = reached - bound + std::max<Millis>(clock_now - reached_at, 0);
+  const Millis from = closes_from(spec);
+  if (from == kMinusInfinity) return std::nullopt;
+  const Millis closed = from + std::max<Millis>(clock_now - reached_at, 0);
   if (closed <= watermark) return std::nullopt;
   return closed;
+}
+
+Millis InputWatermark::closes_from(const WatermarkSpec& spec) const {
+  if (reached == kMinusInfinity || spec.kind == WatermarkKind::kAll) return kMinusInfinity;
+  return reached - (spec.kind == WatermarkKind::kBounded ? *spec.out_of_orderness : 0);
 }
 
 void InputWatermark::save(ByteWriter& out) const {

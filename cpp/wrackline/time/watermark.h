@@ -47,6 +47,11 @@ struct InputWatermark {
   void saw(Millis reached_now, Millis clock_now);
   // See TimeStage::check_idle.
   std::optional<Millis> check_idle(const WatermarkSpec& spec, Millis clock_now, bool at_end_of_log);
+  // The same where it is known to be idle, whatever idle_after says.
+  std::optional<Millis> go_idle(const WatermarkSpec& spec, Millis clock_now);
+
+  // kMinusInfinity: nothing.
+  Millis closes_from(const WatermarkSpec& spec) const;
 
   void save(ByteWriter& out) const;
   void restore(ByteReader& in);

@@ -69,6 +69,7 @@ using WindowKind = std::variant<FixedWindow, SessionWindow, CalendarWindow, Roll
 struct WindowSpec {
   WindowKind kind;
   std::vector<std::string> key_columns;  // empty: the whole stream is one key
+  bool per_partition = false;            // records of one key in two partitions are in two windows
   bool null_key_group = false;
   Millis allowed_lateness = 0;
   EmitMode emit = EmitMode::kAccumulate;

@@ -17,6 +17,7 @@ from wrackline.errors import InvalidArgumentError
 from wrackline.job import Job
 from wrackline.ledger import Ledger
 from wrackline.log import encode_value
+from wrackline.reading import Input
 from wrackline.schema import suggestion
 from wrackline.sources import BoundedRows
 from wrackline.stats import Stats, to_watermark
@@ -46,6 +47,16 @@ class _Kept:
     def rows(self, times: Times) -> list[dict[str, Any]]:
         self.look()
         return [row for table in self._tables for row in table.rows(times_as_datetime=times == "datetime")]
+
+
+class _Fed:
+    """An input, with the rows that it has been fed so far; None: it is a topic."""
+
+    def __init__(self, of: Input) -> None:
+        self.name, self.topic = of.name, of.topic
+        self.columns = of.schema.to_core()
+        self.paths = of.schema.paths()
+        self.rows = None if of.topic else _core.Rows(self.columns)
 
 
 class Driver:
@@ -82,8 +93,6 @@ class Driver:
     def __init__(self, job: Job, *, clock: int = 0) -> None:
         plan = job._plan.copy()
         self._job = job
-        self._columns = [(name, kind, nullable) for name, kind, nullable in plan.schema_of((0, "main"))]
-        self._paths = job._schema_paths
         tap = _core.Tap()
         self._cuts = random.Random(len(job.name))
         self._kept: dict[tuple[str, str], _Kept] = {}
@@ -98,9 +107,9 @@ class Driver:
             if name != "dead_letters":
                 self._steps.append(name)
         plan.finish()
-        self._topic = job._topic
-        self._rows = None if self._topic else _core.Rows(self._columns)
-        self._core = _core.Driver(plan, rows=self._rows, tap=tap, clock=clock)
+        self._inputs = [_Fed(one) for one in job._inputs]
+        rows = [one.rows for one in self._inputs if one.rows is not None]
+        self._core = _core.Driver(plan, rows=rows, tap=tap, clock=clock)
         self._last_finite = self.watermark
         self._settle()
 
@@ -110,18 +119,20 @@ class Driver:
         *,
         key: str | None = None,
         timestamp: int | None = None,
+        input: str | None = None,
     ) -> None:
         """Records, and steps until there is nothing left to do. None in place of a row is a tombstone.
 
         A job that reads a topic also takes lines as bytes or str, with their `key` and log `timestamp` (otherwise the
-        clock).
+        clock). `input`: the name of the step that reads them, of a job that reads several; else the first.
         """
+        into = self._input(input)
         if isinstance(rows, BoundedRows):
-            self._append_table(rows._table)
+            self._append_table(into, rows._table)
         elif rows is None or isinstance(rows, (Mapping, bytes, str)):
-            self._append([rows], key, timestamp)
+            self._append(into, [rows], key, timestamp)
         else:
-            self._append(list(rows), key, timestamp)
+            self._append(into, list(rows), key, timestamp)
         self._settle()
 
     def step(self) -> str:
@@ -141,9 +152,9 @@ class Driver:
         self._core.advance(to_millis(by, "advance"))
         self._note_watermark()
 
-    def idle(self) -> None:
-        """Has the source find its input idle now, whatever the clock says."""
-        self._core.idle()
+    def idle(self, input: str | None = None) -> None:
+        """Has the source find its input idle now, whatever the clock says. `input` as in `feed`."""
+        self._core.idle(self._inputs.index(self._input(input)))
         self._note_watermark()
 
     @property
@@ -165,11 +176,12 @@ class Driver:
         """
         return self._core.trace()
 
-    def end(self) -> None:
-        """Ends a bounded input: the watermark becomes +infinity, every window comes out."""
-        if self._rows is None:
-            raise InvalidArgumentError("end: a topic has no end; feed a record that moves the watermark")
-        self._rows.close()
+    def end(self, input: str | None = None) -> None:
+        """Ends a bounded input, or all of them: the watermark becomes +infinity, every window comes out."""
+        for one in self._inputs if input is None else [self._input(input)]:
+            if one.rows is None:
+                raise InvalidArgumentError("end: a topic has no end; feed a record that moves the watermark")
+            one.rows.close()
         self._settle()
 
     def results(self, step: str | None = None, *, times: Times = "datetime") -> list[dict[str, Any]]:
@@ -240,28 +252,34 @@ class Driver:
             raise InvalidArgumentError(f"there is no step {step!r}{suggestion(step, self._steps)}")
         return step
 
-    def _append(self, rows: list[Any], key: str | None, timestamp: int | None) -> None:
-        if self._rows is None:
+    def _input(self, name: str | None) -> _Fed:
+        names = [one.name for one in self._inputs]
+        if name is not None and name not in names:
+            raise InvalidArgumentError(f"there is no input {name!r}{suggestion(name, names)}")
+        return self._inputs[0 if name is None else names.index(name)]
+
+    def _append(self, into: _Fed, rows: list[Any], key: str | None, timestamp: int | None) -> None:
+        if into.rows is None:
             for number, row in enumerate(rows):
                 value = encode_value(dict(row) if isinstance(row, Mapping) else row, number)
                 raw = value.encode() if isinstance(value, str) else value
-                self._core.append(self._topic, raw, key=None if key is None else key.encode(), timestamp=timestamp)
+                self._core.append(into.topic, raw, key=None if key is None else key.encode(), timestamp=timestamp)
             return
         given = [dict(row) if isinstance(row, Mapping) else row for row in rows]
         while given:
             if given[0] is None:
-                self._rows.append_tombstone()
+                into.rows.append_tombstone()
                 given = given[1:]
                 continue
             count = next((i for i, row in enumerate(given) if row is None), len(given))
-            self._append_table(_core.table_from_rows(given[:count], self._columns, self._paths))
+            self._append_table(into, _core.table_from_rows(given[:count], into.columns, into.paths))
             given = given[count:]
 
-    def _append_table(self, table: _core.Table) -> None:
-        if self._rows is None:
-            self._append([json.loads(row) if isinstance(row, bytes) else row for row in table.rows()], None, None)
+    def _append_table(self, into: _Fed, table: _core.Table) -> None:
+        if into.rows is None:
+            self._append(into, [json.loads(row) if isinstance(row, bytes) else row for row in table.rows()], None, None)
         else:
-            self._rows.append(table.conform(self._columns))
+            into.rows.append(table.conform(into.columns))
 
     def _settle(self) -> None:
         with check_splits(self._cuts):

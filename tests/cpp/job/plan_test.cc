@@ -54,20 +54,6 @@ TEST_F(PlanTest, WritingToTheInputOrTwiceToATopicIsRefused) {
   EXPECT_TRUE(says(plan.write({.streams = {read}, .topic = "copy"}), {"already"}));
 }
 
-TEST_F(PlanTest, SeveralPartitionsWantPartitionedBy) {
-  ASSERT_TRUE(plan.window(read, counting(10), true, "").ok());
-  EXPECT_TRUE(plan.check_partitions(1).ok());
-  EXPECT_TRUE(says(plan.check_partitions(4), {"partitioned_by", "4 partitions"}));
-}
-
-TEST(Plan, KeyMustHoldTheColumnsItIsPartitionedBy) {
-  Plan plan("meters");
-  SourceSpec source = reading_source();
-  source.partitioned_by = {"id"};
-  const StreamRef read = *plan.read(source);
-  ASSERT_TRUE(plan.window(read, counting(10), true, "").ok());
-  EXPECT_TRUE(says(plan.check_partitions(2), {"'id'"}));
-}
 
 TEST_F(PlanTest, DedupTakesTheLargestLatenessBelowIt) {
   constexpr Millis kDay = 86'400'000;

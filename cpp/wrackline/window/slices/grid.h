@@ -17,6 +17,14 @@ inline constexpr Span kUnbounded{.end = kPlusInfinity, .start = kMinusInfinity};
 // After every window that ends at `t` or before.
 constexpr Span after_ends(Millis t) { return {.end = t, .start = kPlusInfinity}; }
 
+// What names a slice: its bounds, and after which end its records count. They count in all windows that have the slice,
+// but for those of a task with several inputs that were lost to a record, judged by its own, before they fired.
+struct SliceId {
+  Span span;
+  Millis after = kMinusInfinity;
+  friend auto operator<=>(const SliceId&, const SliceId&) = default;
+};
+
 class Grid {
  public:
   explicit Grid(const WindowKind& kind) {
@@ -49,9 +57,15 @@ class Grid {
     const Span next = ending_at(next_end(after.end));
     return next <= last_window(slice) ? std::optional(next) : std::nullopt;
   }
+  std::optional<Span> window_after(const SliceId& slice, Span after) const {
+    return window_after(slice.span, std::max(after, after_ends(slice.after)));
+  }
   // The first slice that is part of `window`.
   Span first_slice(Span window) const {
     return overlaps() ? Span{.end = window.start + slice_, .start = window.start} : window;
+  }
+  bool holds(Span window, Span slice) const {
+    return overlaps() ? slice.end <= window.end : slice == window;
   }
   // The last window of `slice` that ends at `t` or before. REQUIRES: there is one.
   Span last_window_until(Span slice, Millis t) const {

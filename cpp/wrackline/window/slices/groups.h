@@ -5,7 +5,7 @@
 
 #include "wrackline/window/aggregate.h"
 #include "wrackline/window/key_table.h"
-#include "wrackline/window/result_builder.h"
+#include "wrackline/window/slices/grid.h"
 
 namespace wrackline {
 
@@ -28,8 +28,8 @@ struct Groups {
 };
 
 struct Slice {
-  Slice(Span slice_span, const Aggregates& aggregates) : span(slice_span), groups(aggregates) {}
-  Span span;
+  Slice(const SliceId& slice_id, const Aggregates& aggregates) : id(slice_id), groups(aggregates) {}
+  SliceId id;
   Groups groups;
   int64_t unemitted = 0;       // records that no pane has contained yet
   uint32_t scan_group = 0;     // place among the groups of the current scan

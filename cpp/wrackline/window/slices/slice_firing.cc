@@ -41,12 +41,8 @@ void SliceStep::fire_piece(Emitter& out) {
 
 void SliceStep::next_window() {
   Firing& firing = *firing_;
-  // Windows grow with slices, so the first slice that has one left has the smallest.
-  std::optional<Span> window;
-  for (; firing.from != slices_.end(); ++firing.from) {
-    window = grid_.window_after(firing.from->first, firing.done);
-    if (window) break;
-  }
+  while (firing.from != slices_.end() && !grid_.window_after(firing.from->first, firing.done)) ++firing.from;
+  const std::optional<Span> window = first_window_after(firing.from, firing.done);
   if (!window || window->end > fired_at(firing.target)) {
     const bool early = spec_.early && firing.target != kPlusInfinity && firing.target >= next_early(watermark_);
     firing.stage = early ? Stage::kNextEarly : Stage::kDone;
@@ -56,14 +52,13 @@ void SliceStep::next_window() {
   }
   firing.window = *window;
   firing.next = 0;
-  const SliceRange range = slices_of(*window);
-  if (std::next(range.begin) == range.end) {
-    firing.source = &range.begin->second->groups;
+  firing.slice = first_slice(*window);
+  if (next_slice(*window, firing.slice) == slices_.end()) {
+    firing.source = &firing.slice->second->groups;
     firing.stage = Stage::kEmit;
     return;
   }
   merged_.clear(aggregates_);
-  firing.slice = range.begin;
   firing.source = &merged_;
   firing.stage = Stage::kMerge;
 }
@@ -78,8 +73,8 @@ void SliceStep::merge_piece() {
   }
   if (firing.next < from.table.count()) return;
   firing.next = 0;
-  ++firing.slice;
-  if (firing.slice == slices_of(firing.window).end) firing.stage = Stage::kEmit;
+  firing.slice = next_slice(firing.window, firing.slice);
+  if (firing.slice == slices_.end()) firing.stage = Stage::kEmit;
 }
 
 void SliceStep::emit_piece(Emitter& out) {
@@ -131,14 +126,14 @@ void SliceStep::finish_firing() {
 
 void SliceStep::free_slices(Millis lost) {
   // The largest end that is freed here is one of the last slice that has a freed one.
-  for (auto it = slices_.upper_bound(grid_.after_slices_until(lost)); it != slices_.begin();) {
+  for (auto it = slices_.upper_bound({grid_.after_slices_until(lost)}); it != slices_.begin();) {
     --it;
-    if (grid_.first_window(it->first).end > lost) continue;
-    const Millis end = grid_.last_window_until(it->first, lost).end;
+    if (grid_.first_window(it->first.span).end > lost) continue;
+    const Millis end = grid_.last_window_until(it->first.span, lost).end;
     if (end != kPlusInfinity) freed_end_ = std::max(freed_end_, end);
     break;
   }
-  while (!slices_.empty() && grid_.last_window(slices_.begin()->first).end <= lost) {
+  while (!slices_.empty() && grid_.last_window(slices_.begin()->first.span).end <= lost) {
     std::unique_ptr<Slice> slice = std::move(slices_.begin()->second);
     slices_.erase(slices_.begin());
     WL_CHECK(slice->unemitted == 0);
@@ -158,12 +153,8 @@ void SliceStep::find_boundary() {
   if (slices_.empty()) return;
   const std::optional<Span> kept = grid_.window_after(slices_.begin()->first, after_ends(lost_at(watermark_)));
   if (kept && kept->end <= fired_at(watermark_)) boundary_ = std::min(boundary_, kept->end + spec_.allowed_lateness);
-  for (const auto& [span, slice] : slices_) {
-    const std::optional<Span> window = grid_.window_after(span, after_ends(fired_at(watermark_)));
-    if (!window) continue;
-    boundary_ = std::min(boundary_, fires_at(*window));
-    return;
-  }
+  const std::optional<Span> window = first_window_after(slices_.begin(), after_ends(fired_at(watermark_)));
+  if (window) boundary_ = std::min(boundary_, fires_at(*window));
 }
 
 // The first watermark after this one at which early panes come out.

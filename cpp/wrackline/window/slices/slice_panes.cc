@@ -16,12 +16,20 @@ int64_t news_of(const Groups& groups, uint32_t id) { return load_cell<EntryHead>
 // Early panes come window by window: first it is gathered of which keys, then they are made.
 void SliceStep::next_early_window() {
   Firing& firing = *firing_;
-  for (; firing.from != slices_.end(); ++firing.from) {
-    if (!firing.from->second->news) continue;
-    const std::optional<Span> window = grid_.window_after(firing.from->first, firing.done);
-    if (!window) continue;
-    firing.window = *window;
-    firing.slice = slices_of(*window).begin;
+  const auto has_one = [&](const auto& entry) {
+    return entry.second->news && grid_.window_after(entry.first, firing.done).has_value();
+  };
+  while (firing.from != slices_.end() && !has_one(*firing.from)) ++firing.from;
+  std::optional<Span> first;
+  for (auto it = firing.from; it != slices_.end(); ++it) {
+    if (first && grid_.first_window(it->first.span) >= *first) break;
+    if (!has_one(*it)) continue;
+    const std::optional<Span> window = grid_.window_after(it->first, firing.done);
+    if (!first || *window < *first) first = window;
+  }
+  if (first) {
+    firing.window = *first;
+    firing.slice = first_slice(*first);
     firing.next = 0;
     firing.stage = Stage::kGatherEarly;
     return;
@@ -47,8 +55,8 @@ void SliceStep::gather_early_piece() {
   }
   if (firing.next < count) return;
   firing.next = 0;
-  ++firing.slice;
-  if (firing.slice == slices_of(firing.window).end) firing.stage = Stage::kEmitEarly;
+  firing.slice = next_slice(firing.window, firing.slice);
+  if (firing.slice == slices_.end()) firing.stage = Stage::kEmitEarly;
 }
 
 void SliceStep::emit_early_piece(Emitter& out) {
@@ -66,7 +74,7 @@ void SliceStep::settle_early_piece() {
     return;
   }
   Slice& slice = *firing.slice->second;
-  const bool open = grid_.window_after(slice.span, after_ends(firing.target)).has_value();
+  const bool open = grid_.window_after(slice.id, after_ends(firing.target)).has_value();
   const uint32_t count = slice.news && open ? slice.groups.table.count() : 0;
   const uint32_t stop = std::min(count, firing.next + kPiece);
   for (; firing.next < stop; ++firing.next) {
@@ -80,8 +88,7 @@ void SliceStep::settle_early_piece() {
 
 // The pane that just came out holds every record of the window's slices.
 void SliceStep::count_emitted(Span window) {
-  const SliceRange range = slices_of(window);
-  for (auto it = range.begin; it != range.end; ++it) {
+  for (auto it = first_slice(window); it != slices_.end(); it = next_slice(window, it)) {
     Slice& slice = *it->second;
     if (slice.unemitted == 0) continue;
     counts_.out += slice.unemitted;
@@ -115,12 +122,11 @@ bool SliceStep::emit_due(Span span, WindowKeys& window, Pane pane, Emitter& out)
 void SliceStep::emit_keys(Span span, WindowKeys& window, const uint32_t* key_ids, size_t count, Pane pane,
                           Emitter& out) {
   if (count == 0) return;
-  const SliceRange range = slices_of(span);
   const Groups* source = &some_merged_;
   if (pane == Pane::kLate && delta())
     source = window.news.get();
   else if (!grid_.overlaps())
-    source = &range.begin->second->groups;
+    source = &first_slice(span)->second->groups;
   else
     some_merged_.clear(aggregates_);
   ids_.resize(count);
@@ -138,7 +144,7 @@ void SliceStep::emit_keys(Span span, WindowKeys& window, const uint32_t* key_ids
       continue;
     }
     ids_[i] = some_merged_.entry(key, aggregates_);
-    for (auto it = range.begin; it != range.end; ++it) {
+    for (auto it = first_slice(span); it != slices_.end(); it = next_slice(span, it)) {
       const Groups& from = it->second->groups;
       const uint32_t id = from.table.find(key);
       if (id != KeyTable::kNone)

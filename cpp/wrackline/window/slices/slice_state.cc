@@ -16,13 +16,22 @@ std::string unit_of(char kind, Span span) {
   return std::string(1, kind) + ":" + std::to_string(span.start) + ":" + std::to_string(span.end);
 }
 
-bool parse_unit(std::string_view unit, char kind, Span& span) {
+std::string unit_of(const SliceId& id) {
+  return unit_of('s', id.span) + (id.after == kMinusInfinity ? "" : ":" + std::to_string(id.after));
+}
+
+// `after`: null where there is none.
+bool parse_unit(std::string_view unit, char kind, Span& span, Millis* after = nullptr) {
   if (unit.size() < 3 || unit[0] != kind || unit[1] != ':') return false;
   const char* stop = unit.data() + unit.size();
   const auto [colon, first_error] = std::from_chars(unit.data() + 2, stop, span.start);
   if (first_error != std::errc() || colon == stop || *colon != ':') return false;
   const auto [end, error] = std::from_chars(colon + 1, stop, span.end);
-  return error == std::errc() && end == stop;
+  if (error != std::errc()) return false;
+  if (end == stop) return true;
+  if (after == nullptr || *end != ':') return false;
+  const auto [last, last_error] = std::from_chars(end + 1, stop, *after);
+  return last_error == std::errc() && last == stop;
 }
 
 }  // namespace
@@ -39,8 +48,8 @@ void SliceStep::freeze(FreezeSink& sink) {
     sink.live(std::string(kMeta));
     sink.block(std::string(kMeta), true, out.take());
   }
-  for (const auto& [span, slice] : slices_) {
-    std::string unit = unit_of('s', span);
+  for (const auto& [id, slice] : slices_) {
+    std::string unit = unit_of(id);
     sink.live(unit);
     Groups& groups = slice->groups;
     bool whole = freeze_whole_ || !slice->frozen;
@@ -81,6 +90,7 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
                               std::to_string(kVersion));
   }
   Span span;
+  Millis after = kMinusInfinity;
   if (unit == kMeta) {
     watermark_ = in.get<Millis>();
     freed_end_ = in.get<Millis>();
@@ -90,11 +100,12 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
                                     std::string(version) + ", now it is " + std::string(tz_version()) +
                                     ": open windows keep their edges");
     }
-  } else if (parse_unit(unit, 's', span)) {
+  } else if (parse_unit(unit, 's', span, &after)) {
     if (spec_.as<FixedWindow>() && grid_.slice_of(span.start) != span)
       return Status::corruption(what + ": no slice starts there");
-    std::unique_ptr<Slice>& slice = slices_[span];
-    if (whole || !slice) slice = std::make_unique<Slice>(span, aggregates_);
+    const SliceId id{span, after};
+    std::unique_ptr<Slice>& slice = slices_[id];
+    if (whole || !slice) slice = std::make_unique<Slice>(id, aggregates_);
     slice->unemitted = in.get<int64_t>();
     const bool had_head = in.get<bool>();
     slice->frozen = had_head == with_head_;
@@ -120,7 +131,7 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
 
 Status SliceStep::restored(const StepCounts& counts) {
   counts_ = counts;
-  for (auto& [span, slice] : slices_) {
+  for (auto& [id, slice] : slices_) {
     const KeyTable& table = slice->groups.table;
     for (uint32_t id = 0; with_head_ && !slice->news && id < table.count(); ++id)
       slice->news = load_cell<EntryHead>(table.cells(id)).rows > 0;

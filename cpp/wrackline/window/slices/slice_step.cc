@@ -43,12 +43,28 @@ Millis SliceStep::lost_at(Millis watermark) const {
 
 Millis SliceStep::fired_at(Millis watermark) const { return final_only() ? lost_at(watermark) : watermark; }
 
-SliceStep::SliceRange SliceStep::slices_of(Span window) {
-  if (!grid_.overlaps()) {
-    const auto it = slices_.find(window);
-    return {it, it == slices_.end() ? it : std::next(it)};
+SliceStep::Slices::iterator SliceStep::first_slice(Span window) {
+  auto it = slices_.lower_bound({grid_.first_slice(window)});
+  if (it != slices_.end() && it->first.after >= window.end) it = next_slice(window, it);
+  return it != slices_.end() && grid_.holds(window, it->first.span) ? it : slices_.end();
+}
+
+SliceStep::Slices::iterator SliceStep::next_slice(Span window, Slices::iterator it) {
+  do {
+    ++it;
+  } while (it != slices_.end() && it->first.after >= window.end);
+  return it != slices_.end() && grid_.holds(window, it->first.span) ? it : slices_.end();
+}
+
+// Windows grow with slices, but for those that count only after an end.
+std::optional<Span> SliceStep::first_window_after(Slices::const_iterator from, Span after) const {
+  std::optional<Span> first;
+  for (auto it = from; it != slices_.end(); ++it) {
+    const std::optional<Span> window = grid_.window_after(it->first, after);
+    if (window && (!first || *window < *first)) first = window;
+    if (first && grid_.first_window(it->first.span) >= *first) break;
   }
-  return {slices_.lower_bound(grid_.first_slice(window)), slices_.upper_bound(after_ends(window.end))};
+  return first;
 }
 
 void SliceStep::take(Batch batch) {
@@ -95,7 +111,7 @@ void SliceStep::scan(Emitter& out) {
     for (; row_ < stop; ++row_) {
       const Fast& of = zones == nullptr || zones[row_] < 0 ? fast_.back() : fast_[static_cast<size_t>(zones[row_])];
       const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(of.start) < of.length &&
-                        watermark_ < of.until && !(null_keys && keys_.is_null(row_));
+                        batch.judged(row_, watermark_) < of.until && !(null_keys && keys_.is_null(row_));
       if (fast)
         group_ = of.group;
       else if (!judge(row_, out))
@@ -134,7 +150,7 @@ bool SliceStep::judge(int64_t row, Emitter& out) {
   const Span span = *found;
   const Span first = grid_.first_window(span);
   const Span last = grid_.last_window(span);
-  const Millis lost = lost_at(watermark_);
+  const Millis lost = lost_at(batch_->judged(row, watermark_));
   if (last.end <= lost) {
     ++counts_.late;
     add_late_row(row, last, out);
@@ -150,10 +166,13 @@ bool SliceStep::judge(int64_t row, Emitter& out) {
   }
   const Span open = *grid_.window_after(span, after_ends(lost));
   if (open.end <= fired_at(watermark_)) {  // but not freed
-    put_late(row, span, open, out);
+    put_late(row, {span}, open, out);
     return false;
   }
-  Slice& slice = slice_at(span);
+  // Of several inputs, windows that are lost to this record may not have fired yet: it must not count there.
+  const bool unfired_lost = misses && lost > fired_at(watermark_);
+  const SliceId id{span, unfired_lost ? grid_.last_window_until(span, lost).end : kMinusInfinity};
+  Slice& slice = slice_at(id);
   boundary_ = std::min(boundary_, fires_at(open));
   if (row_by_row_) {
     put_one(slice, row, out);
@@ -188,9 +207,10 @@ std::optional<Span> SliceStep::slice_of(int64_t row, Emitter& out) {
 }
 
 void SliceStep::add_late_row(int64_t row, Span window, Emitter& out) {
-  const Millis by = watermark_ - (window.end + spec_.allowed_lateness) + 1;
+  const Millis watermark = batch_->judged(row, watermark_);
+  const Millis by = watermark - (window.end + spec_.allowed_lateness) + 1;
   // Less than 1 only where another allowed lateness freed the window.
-  late_rows_.push_back({row, std::max<Millis>(by, 1), watermark_, true, window.start, window.end});
+  late_rows_.push_back({row, std::max<Millis>(by, 1), watermark, true, window.start, window.end});
   if (late_rows_.size() >= ResultBuilder::kMaxRows) flush_late_rows(out);
 }
 
@@ -200,14 +220,14 @@ void SliceStep::flush_late_rows(Emitter& out) {
   late_rows_.clear();
 }
 
-Slice& SliceStep::slice_at(Span span) {
-  std::unique_ptr<Slice>& place = slices_[span];
+Slice& SliceStep::slice_at(const SliceId& id) {
+  std::unique_ptr<Slice>& place = slices_[id];
   if (place) return *place;
   if (spare_) {
     place = std::move(spare_);
-    place->span = span;
+    place->id = id;
   } else {
-    place = std::make_unique<Slice>(span, aggregates_);
+    place = std::make_unique<Slice>(id, aggregates_);
   }
   return *place;
 }
@@ -260,18 +280,18 @@ void SliceStep::put_one(Slice& slice, int64_t row, Emitter& out) {
   counts_.out += head.rows;
   ids_.assign(1, id);
   if (count != nullptr) {
-    emit_panes(groups, 1, slice.span, nullptr, Pane::kOnTime, out);
+    emit_panes(groups, 1, slice.id.span, nullptr, Pane::kOnTime, out);
     aggregates_.reset(groups.table, groups.pools, id);
     change_head(groups, id, [](EntryHead& of) { ++of.number; });
     return;
   }
-  KeyTable& keys = windows_[slice.span].keys;
+  KeyTable& keys = windows_[slice.id.span].keys;
   const uint32_t key_id = keys.find_or_insert(key);
   WindowKeyCells cells(keys.cells(key_id));
   const int64_t revision = cells.revisions();
   cells.set_revisions(revision + 1);
   keys.mark_dirty(key_id);
-  emit_panes(groups, 1, slice.span, &revision, Pane::kEarly, out);
+  emit_panes(groups, 1, slice.id.span, &revision, Pane::kEarly, out);
   forget_news(groups, id);
 }
 
@@ -290,7 +310,8 @@ void SliceStep::forget_news(Groups& groups, uint32_t id) {
 
 // A row of a window that has fired and is not freed; `first` is the first such one. No row of the current scan goes
 // into a slice of these windows, so the order among them does not matter.
-void SliceStep::put_late(int64_t row, Span span, Span first, Emitter& out) {
+void SliceStep::put_late(int64_t row, const SliceId& slice_id, Span first, Emitter& out) {
+  const Span span = slice_id.span;
   const TableKey key = row_key(keys_, row);
   const auto at = static_cast<uint32_t>(row);
   const Span last = grid_.last_window_until(span, watermark_);
@@ -309,7 +330,7 @@ void SliceStep::put_late(int64_t row, Span span, Span first, Emitter& out) {
     if (!spec_.emit_late_each) mark_due(of, id);
   }
   const std::optional<Span> unfired = grid_.window_after(span, after_ends(watermark_));
-  Slice& slice = slice_at(span);
+  Slice& slice = slice_at(slice_id);
   if (!delta() || unfired) update_entry(slice.groups, slice.groups.entry(key, aggregates_), at);
   slice.news = slice.news || unfired;
   boundary_ = std::min(boundary_, first.end + spec_.allowed_lateness);
@@ -329,20 +350,21 @@ void SliceStep::put_late(int64_t row, Span span, Span first, Emitter& out) {
 }
 
 bool SliceStep::has_key(const TableKey& key, Span window) {
-  const SliceRange range = slices_of(window);
-  return std::any_of(range.begin, range.end,
-                     [&](const auto& slice) { return slice.second->groups.table.find(key) != KeyTable::kNone; });
+  for (auto it = first_slice(window); it != slices_.end(); it = next_slice(window, it)) {
+    if (it->second->groups.table.find(key) != KeyTable::kNone) return true;
+  }
+  return false;
 }
 
 StepStatus SliceStep::status() const {
   StepStatus status{.state_bytes = state_bytes()};
   Span counted = after_ends(fired_at(watermark_));  // windows up to this one
-  for (const auto& [span, slice] : slices_) {
+  for (const auto& [id, slice] : slices_) {
     status.entries += slice->groups.table.count();
-    const std::optional<Span> first = grid_.window_after(span, counted);
+    const std::optional<Span> first = grid_.window_after(id, counted);
     if (!first) continue;
     status.next_end = std::min(status.next_end, fires_at(*first));
-    counted = grid_.last_window(span);
+    counted = grid_.last_window(id.span);
     status.open_windows += grid_.overlaps() ? (counted.end - first->end) / grid_.slide() + 1 : 1;
   }
   return status;
@@ -356,7 +378,7 @@ int64_t SliceStep::entry_bytes() const {
 int64_t SliceStep::state_bytes() const {
   int64_t bytes = merged_.allocated_bytes() + some_merged_.allocated_bytes() + results_.allocated_bytes();
   if (spare_) bytes += spare_->groups.allocated_bytes();
-  for (const auto& [span, slice] : slices_)
+  for (const auto& [id, slice] : slices_)
     bytes += slice->groups.allocated_bytes() + static_cast<int64_t>(sizeof(Slice));
   for (const auto& [span, window] : windows_) {
     bytes += window.keys.allocated_bytes() + (window.news ? window.news->allocated_bytes() : 0) +

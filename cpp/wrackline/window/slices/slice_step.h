@@ -43,7 +43,7 @@ class SliceStep final : public Step {
   std::string fingerprint() const override;
 
  private:
-  using Slices = std::map<Span, std::unique_ptr<Slice>>;
+  using Slices = std::map<SliceId, std::unique_ptr<Slice>>;
   using Windows = std::map<Span, WindowKeys>;
 
   enum class Stage : uint8_t {
@@ -67,10 +67,6 @@ class SliceStep final : public Step {
     uint32_t next = 0;       // entry to merge, to gather or to emit
     const Groups* source = nullptr;
   };
-  struct SliceRange {
-    Slices::iterator begin;
-    Slices::iterator end;
-  };
 
   bool delta() const { return spec_.emit == EmitMode::kDelta; }
   bool final_only() const { return spec_.emit == EmitMode::kFinalOnly; }
@@ -82,13 +78,17 @@ class SliceStep final : public Step {
   Millis fired_at(Millis watermark) const;
   // The watermark at which a window fires.
   Millis fires_at(Span window) const { return final_only() ? plus(window.end, spec_.allowed_lateness) : window.end; }
-  SliceRange slices_of(Span window);
+  // The slices of a window, in order: the first, and the one after `it`; slices_.end(): none.
+  Slices::iterator first_slice(Span window);
+  Slices::iterator next_slice(Span window, Slices::iterator it);
+  // The first window after `after` that slices from `from` on are part of.
+  std::optional<Span> first_window_after(Slices::const_iterator from, Span after) const;
 
   // Rows (slice_step.cc).
   void scan(Emitter& out);
   bool judge(int64_t row, Emitter& out);
   std::optional<Span> slice_of(int64_t row, Emitter& out);
-  void put_late(int64_t row, Span span, Span first, Emitter& out);
+  void put_late(int64_t row, const SliceId& id, Span first, Emitter& out);
   bool has_key(const TableKey& key, Span window);
   void apply_scan(size_t count);
   void update(Slice& slice, const uint32_t* rows, size_t count);
@@ -104,7 +104,7 @@ class SliceStep final : public Step {
   }
   void add_late_row(int64_t row, Span window, Emitter& out);
   void flush_late_rows(Emitter& out);
-  Slice& slice_at(Span span);
+  Slice& slice_at(const SliceId& id);
 
   // Firing (slice_firing.cc).
   void begin_firing(Millis target);

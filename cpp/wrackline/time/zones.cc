@@ -1,12 +1,8 @@
 #include "wrackline/time/zones.h"
 
-#include <array>
-#include <cstdint>
-#include <cstring>
 #include <memory>
 #include <mutex>
 
-#include "wrackline/core/hash.h"
 #include "wrackline/core/hint.h"
 #include "wrackline/time/zones_data.h"
 
@@ -17,60 +13,37 @@ using zones_data::kBytes;
 using zones_data::kCount;
 using zones_data::kEntries;
 
-// Names by a hash of their length, first and last eight bytes, in an open table that is three quarters empty.
-class Names {
- public:
-  Names() {
-    sorted_.reserve(kCount);
-    slots_.fill(-1);
-    for (size_t i = 0; i < kCount; ++i) {
-      sorted_.emplace_back(kEntries[i].name);
-      size_t slot = slot_of(sorted_.back());
-      while (slots_[slot] >= 0) slot = (slot + 1) % kSlots;
-      slots_[slot] = static_cast<int16_t>(i);
-    }
+}  // namespace
+
+struct ZoneFinder::Table {
+  std::vector<Slot> slots = std::vector<Slot>(kSlots);
+
+  Table() {
     WL_CHECK(kCount > 0 && kCount <= kSlots / 2);
-  }
-
-  const std::vector<std::string>& sorted() const { return sorted_; }
-
-  int find(std::string_view name) const {
-    for (size_t slot = slot_of(name); slots_[slot] >= 0; slot = (slot + 1) % kSlots) {
-      if (sorted_[static_cast<size_t>(slots_[slot])] == name) return slots_[slot];
+    for (size_t i = 0; i < kCount; ++i) {
+      const std::string_view name = kEntries[i].name;
+      size_t slot = slot_of(words_of(name));
+      while (slots[slot].index >= 0) slot = (slot + 1) % kSlots;
+      slots[slot] = {words_of(name), name, static_cast<int>(i)};
     }
-    return -1;
   }
-
- private:
-  static constexpr size_t kSlots = 4096;
-
-  static size_t slot_of(std::string_view name) {
-    uint64_t first = 0, last = 0;
-    if (name.size() >= sizeof(first)) {
-      std::memcpy(&first, name.data(), sizeof(first));
-      std::memcpy(&last, name.data() + name.size() - sizeof(last), sizeof(last));
-    } else {
-      for (const char c : name) first = first << 8 | static_cast<unsigned char>(c);
-    }
-    return mix64(first + 31 * last + name.size()) % kSlots;
-  }
-
-  std::vector<std::string> sorted_;
-  std::array<int16_t, kSlots> slots_{};
 };
 
-const Names& names() {
-  static const Names kNames;
-  return kNames;
+ZoneFinder::ZoneFinder() {
+  static const Table kTable;
+  slots_ = kTable.slots.data();
 }
-
-}  // namespace
 
 std::string_view tz_version() { return zones_data::kVersion; }
 
-const std::vector<std::string>& zone_names() { return names().sorted(); }
-
-int find_zone(std::string_view name) { return names().find(name); }
+const std::vector<std::string>& zone_names() {
+  static const std::vector<std::string> kNames = [] {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < kCount; ++i) names.emplace_back(kEntries[i].name);
+    return names;
+  }();
+  return kNames;
+}
 
 Result<int> zone_index(std::string_view name) {
   const int index = find_zone(name);

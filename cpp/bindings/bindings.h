@@ -13,5 +13,6 @@ void register_decode(py::module_& m);  // rows of a topic to columns
 void register_plan(py::module_& m);
 void register_run(py::module_& m);
 void register_driver(py::module_& m);
+void register_windows(py::module_& m);  // edges and zones
 
 }  // namespace wrackline::bindings

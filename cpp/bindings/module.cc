@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, m) {
   bindings::register_plan(m);
   bindings::register_run(m);
   bindings::register_driver(m);
+  bindings::register_windows(m);
 }

@@ -3,6 +3,7 @@
 #include "bindings.h"
 #include "table.h"
 #include "transform.h"
+#include "windows.h"
 #include <pybind11/stl.h>
 
 #include "wrackline/transform/explode.h"
@@ -117,20 +118,6 @@ Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& co
 
 // (name, function, column or "", wide)
 using AggregateTuple = std::tuple<std::string, std::string, std::string, bool>;
-
-// The window as Python describes it: a kind and its settings.
-WindowKind window_kind(const std::string& kind, const py::dict& of) {
-  const auto millis = [&](const char* name) { return of[name].cast<Millis>(); };
-  if (kind == "session") return SessionWindow{millis("gap")};
-  if (kind == "rolling") return RollingWindow{millis("size")};
-  if (kind == "count_window") return CountWindow{of["n"].cast<int64_t>()};
-  if (kind == "global_window") return GlobalWindow{};
-  if (kind == "calendar") {
-    return CalendarWindow{static_cast<CalendarUnit>(of["unit"].cast<int>()), of["tz"].cast<std::string>(),
-                          of["tz_column"].cast<std::string>(), millis("starts_at"), of["week_starts"].cast<int>()};
-  }
-  return FixedWindow{millis("size"), millis("slide"), millis("offset")};
-}
 
 EmitMode emit_mode(const std::string& emit) {
   if (emit == "delta") return EmitMode::kDelta;

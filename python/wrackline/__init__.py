@@ -44,6 +44,7 @@ from wrackline.results import Result
 from wrackline.run import RunningJob, RunResult
 from wrackline.schema import Schema, field
 from wrackline.sources import BoundedRows, from_arrow, from_records
+from wrackline.spans import Span, edges, windows_of
 from wrackline.stats import Stats
 from wrackline.stream import KeyedStream, SideStream, Stream, WindowedStream, merge
 from wrackline.versions import show_versions
@@ -84,6 +85,7 @@ __all__ = [
     "RunningJob",
     "Schema",
     "SideStream",
+    "Span",
     "Stats",
     "Stream",
     "Topic",
@@ -97,6 +99,7 @@ __all__ = [
     "collect",
     "count",
     "count_window",
+    "edges",
     "field",
     "first",
     "from_arrow",
@@ -123,4 +126,5 @@ __all__ = [
     "sum",
     "tumbling",
     "var",
+    "windows_of",
 ]

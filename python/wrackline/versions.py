@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from wrackline import _core
 from wrackline.results import text_table
 
 __all__ = ["show_versions"]
@@ -39,5 +40,9 @@ def versions() -> tuple[list[str], list[list[str]]]:
             rows.append([name, importlib.metadata.version(name)])
         except importlib.metadata.PackageNotFoundError:
             rows.append([name, "not installed"])
-    rows += [["platform", platform.platform()], ["package", str(Path(__file__).parent)]]
+    rows += [
+        ["tz database", f"{_core.TZ_VERSION} (built in)"],
+        ["platform", platform.platform()],
+        ["package", str(Path(__file__).parent)],
+    ]
     return ["wrackline", __version__], rows

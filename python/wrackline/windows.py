@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import zoneinfo
 from dataclasses import dataclass, field
 from typing import Any
 
 from wrackline import _core
 from wrackline.durations import Duration, format_duration, to_millis
-from wrackline.errors import InvalidJobError
+from wrackline.errors import InvalidArgumentError, InvalidJobError
 
 __all__ = ["Window", "calendar", "count_window", "global_window", "hopping", "rolling", "session", "tumbling"]
 
@@ -117,7 +116,7 @@ _WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday",
 def calendar(
     unit: str,
     *,
-    tz: str = "UTC",
+    tz: str | dt.tzinfo = "UTC",
     starts_at: str | None = None,
     week_starts: str = "monday",
     tz_column: str | None = None,
@@ -135,20 +134,32 @@ def calendar(
             raise InvalidJobError('calendar: starts_at does not go with unit="hour"; hours start at the full hour')
         if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?", starts_at):
             raise InvalidJobError(f'calendar: starts_at="{starts_at}" is no time of day, such as "06:00"')
-    if tz_column is None and tz not in zoneinfo.available_timezones():
-        near = _core.nearest(tz, sorted(zoneinfo.available_timezones()))
-        raise InvalidJobError(f"calendar: unknown time zone {tz!r}" + (f"; did you mean {near!r}?" if near else ""))
+    zone = zone_name("calendar", tz)
+    if tz_column is not None and zone != "UTC":
+        raise InvalidJobError(f'calendar: tz="{zone}" and tz_column="{tz_column}" are one too many')
     settings = {
         "unit": _CALENDAR_UNITS.index(unit),
-        "tz": "" if tz_column else tz,
+        "tz": "" if tz_column else zone,
         "tz_column": tz_column or "",
         "starts_at": _time_of_day(starts_at or "00:00"),
         "week_starts": _WEEKDAYS.index(week_starts),
     }
-    where = f'tz_column="{tz_column}"' if tz_column else f'tz="{tz}"'
+    where = f'tz_column="{tz_column}"' if tz_column else f'tz="{zone}"'
     where += f', starts_at="{starts_at}"' if starts_at else ""
     where += f', week_starts="{week_starts}"' if week_starts != "monday" else ""
     return Window("calendar", f'calendar("{unit}", {where})', settings)
+
+
+def zone_name(call: str, tz: object) -> str:
+    """Of the core's tz database. A ZoneInfo is taken by its name."""
+    name = "UTC" if tz is dt.UTC else getattr(tz, "key", tz)
+    if not isinstance(name, str):
+        raise InvalidJobError(f'{call}: tz is the name of a zone, such as "Europe/Berlin", or a ZoneInfo, not {tz!r}')
+    try:
+        _core.check_zone(name)
+    except InvalidArgumentError as error:
+        raise InvalidJobError(f"{call}: {error}") from None
+    return name
 
 
 def _time_of_day(text: str) -> int:

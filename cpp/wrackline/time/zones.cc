@@ -1,9 +1,10 @@
 #include "wrackline/time/zones.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 
-#include "wrackline/core/hint.h"
+#include "wrackline/core/spelling.h"
 #include "wrackline/time/zones_data.h"
 
 namespace wrackline {
@@ -12,6 +13,22 @@ namespace {
 using zones_data::kBytes;
 using zones_data::kCount;
 using zones_data::kEntries;
+
+// What to write instead of a name that does not exist. The nearest name of an abbreviation or an offset is another one.
+std::string advice(std::string_view name) {
+  const auto any = [&](auto test) { return std::ranges::any_of(name, test); };
+  const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
+  if (!name.empty() && name.size() <= 5 && std::ranges::all_of(name, is_upper)) {
+    return "an abbreviation is no zone: name a place, such as 'America/Los_Angeles'";
+  }
+  if (any([](char c) { return c == '+' || c == '-'; }) && any([](char c) { return c >= '0' && c <= '9'; }) &&
+      !name.starts_with("Etc/")) {
+    return "a fixed offset is 'Etc/GMT-2' for two hours east of Greenwich, 'Etc/GMT+5' for five hours west";
+  }
+  const std::string near = nearest(name, zone_names());
+  if (!near.empty()) return "did you mean '" + near + "'?";
+  return "names are those of the tz database, such as 'Europe/Berlin' or 'UTC'";
+}
 
 }  // namespace
 
@@ -48,10 +65,7 @@ const std::vector<std::string>& zone_names() {
 Result<int> zone_index(std::string_view name) {
   const int index = find_zone(name);
   if (index >= 0) return index;
-  const std::string near = nearest(name, zone_names());
-  return Status::invalid("unknown time zone '" + std::string(name) + "'" +
-                         (near.empty() ? "; names are those of the tz database, such as 'Europe/Berlin' or 'UTC'"
-                                       : "; did you mean '" + near + "'?"));
+  return Status::invalid("unknown time zone '" + std::string(name) + "'; " + advice(name));
 }
 
 const Zone& zone(int index) {

@@ -86,6 +86,11 @@ TEST(Zones, TheVersionIsOneOfIana) {
 TEST(Zones, AnUnknownNameGetsTheNearest) {
   EXPECT_EQ(zone_index("Europe/Berln").status().message(),
             "unknown time zone 'Europe/Berln'; did you mean 'Europe/Berlin'?");
+  EXPECT_NE(zone_index("europe/berlin").status().message().find("did you mean 'Europe/Berlin'?"), std::string::npos);
+  // Not EST, not GMT+0: what is near in letters is far away.
+  EXPECT_NE(zone_index("PST").status().message().find("an abbreviation is no zone"), std::string::npos);
+  EXPECT_NE(zone_index("UTC+2").status().message().find("'Etc/GMT-2' for two hours east"), std::string::npos);
+  EXPECT_NE(zone_index("+02:00").status().message().find("'Etc/GMT-2' for two hours east"), std::string::npos);
   EXPECT_NE(zone_index("the moon, dark side").status().message().find("such as 'Europe/Berlin'"), std::string::npos);
 }
 

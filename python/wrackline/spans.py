@@ -46,6 +46,9 @@ class Span(NamedTuple):
         """How much time passes from `start` to `end`."""
         return self.end - self.start
 
+    def __repr__(self) -> str:
+        return f"Span({self})"
+
     def __str__(self) -> str:
         return f"{self.start} to {self.end} ({_length(self.length // _MILLISECOND)})"
 
@@ -132,4 +135,4 @@ def _local(millis: int, zone: str) -> dt.datetime:
     try:
         return (_EPOCH + millis * _MILLISECOND).astimezone(dt.timezone(offset * _MILLISECOND) if offset else dt.UTC)
     except OverflowError:
-        raise InvalidArgumentError(f"{millis} ms lies outside the years 0001 to 9999 of datetime") from None
+        raise InvalidArgumentError("a bound lies outside the years 0001 to 9999, which datetime cannot hold") from None

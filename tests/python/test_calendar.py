@@ -203,7 +203,10 @@ def by_halving(rule: dict[str, Any], t: int) -> tuple[int, int]:
         else list(jumps(zone, first - DAY, last + DAY, 12 * HOUR))
     )
     cuts = [first, *known[bisect.bisect_right(known, first) : bisect.bisect_left(known, last)], last]
-    unit = lambda at: begins(rule, NAIVE + (at + offset(zone, at)) * MS)  # noqa: E731
+
+    def unit(at: int) -> tuple[int, ...]:
+        return begins(rule, NAIVE + (at + offset(zone, at)) * MS)
+
     latest = unit(first)
     found: list[int] = []
     for begin, end in itertools.pairwise(cuts):

@@ -130,12 +130,13 @@ Result<Zone> Zone::parse(std::string_view tzif) {
   }
   std::vector<Change> changes = {{kMinusInfinity, offsets[0]}};
   for (const char type : types) {
-    const Millis start = times.number<int64_t>() * kSecond;
+    const auto seconds = times.number<int64_t>();
     const size_t index = static_cast<unsigned char>(type);
-    if (index >= offsets.size() || start < changes.back().start) {
+    if (seconds < -kMaxDuration / kSecond || seconds > kMaxDuration / kSecond ||
+        seconds * kSecond < changes.back().start || index >= offsets.size()) {
       return Status::corruption("a TZif file whose times make no sense");
     }
-    changes.push_back({start, offsets[index]});
+    changes.push_back({seconds * kSecond, offsets[index]});
   }
 
   Millis cycle_start = kPlusInfinity;

@@ -41,6 +41,15 @@ print(f"{sum(found.values())} records in {len(found)} windows, as they should be
 """
 
 
+# A day of 25 hours, by the wheel's own tz data.
+ZONES = """
+import wrackline as wl
+(day,) = wl.windows_of("2026-10-25T12:00Z", wl.calendar("day", tz="Europe/Berlin"))
+assert day.length.total_seconds() == 25 * 3600, day
+print(day)
+"""
+
+
 def fail(text: str) -> None:
     raise SystemExit(f"check_wheel: {text}")
 
@@ -69,6 +78,7 @@ def check_installed(python: Path, scripts: Path, folder: Path) -> None:
     """-I: what is imported is installed, not lying about."""
     print(call(python, "-I", "-c", first_job(), folder=folder).strip().splitlines()[-1])
     print(call(python, "-I", "-c", ORACLE, folder=folder).strip())
+    print(call(python, "-I", "-c", ZONES, folder=folder).strip())
     versions = call(scripts / "wrackline", "versions", folder=folder)
     print(versions.strip())
     if "wrackline" not in versions:

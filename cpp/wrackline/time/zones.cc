@@ -47,19 +47,19 @@ struct ZoneFinder::Table {
 };
 
 ZoneFinder::ZoneFinder() {
-  static const Table kTable;
-  slots_ = kTable.slots.data();
+  static const Table table;
+  slots_ = table.slots.data();
 }
 
 std::string_view tz_version() { return zones_data::kVersion; }
 
 const std::vector<std::string>& zone_names() {
-  static const std::vector<std::string> kNames = [] {
+  static const std::vector<std::string> sorted = [] {
     std::vector<std::string> names;
     for (size_t i = 0; i < kCount; ++i) names.emplace_back(kEntries[i].name);
     return names;
   }();
-  return kNames;
+  return sorted;
 }
 
 Result<int> zone_index(std::string_view name) {
@@ -73,9 +73,9 @@ const Zone& zone(int index) {
     std::once_flag once;
     std::unique_ptr<const Zone> zone;
   };
-  static const std::unique_ptr<Slot[]> kSlots(new Slot[kCount]);
+  static const std::unique_ptr<Slot[]> slots(new Slot[kCount]);
   WL_CHECK(0 <= index && static_cast<size_t>(index) < kCount);
-  Slot& slot = kSlots[static_cast<size_t>(index)];
+  Slot& slot = slots[static_cast<size_t>(index)];
   std::call_once(slot.once, [&] {
     Result<Zone> read = Zone::parse(zone_file(index));
     WL_CHECK(read.ok());  // a test reads them all

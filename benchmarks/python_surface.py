@@ -7,6 +7,7 @@ One JSON line per figure, as the other benchmarks print them: what, ratio (media
 
 from __future__ import annotations
 
+import functools
 import json
 import statistics
 import subprocess
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 import wrackline as wl
@@ -101,6 +103,51 @@ def row_functions(pairs: int) -> None:
     compare("map with a row-wise function, against a bare loop", pairs, ours, limit)
 
 
+class OwnMean(wl.Aggregator):
+    """`wl.mean` once more, with Polars."""
+
+    def init(self) -> Any:
+        return {"total": 0.0, "n": 0}
+
+    def add(self, states: pl.DataFrame, rows: pl.DataFrame, group: pl.Series) -> pl.DataFrame:
+        more = rows.group_by(group, maintain_order=True).agg(total=pl.col("price").sum(), n=pl.col("price").count())
+        return states.select(pl.col("total") + more["total"], pl.col("n") + more["n"])
+
+    def merge(self, states: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+        return states + later
+
+    def finish(self, states: pl.DataFrame) -> pl.Series:
+        return states["total"] / states["n"]
+
+
+class NumpyMean(OwnMean):
+    """The same with NumPy."""
+
+    def add(self, states: Any, rows: Any, group: Any) -> Any:
+        size = len(states["n"])
+        more = np.bincount(group, weights=rows["price"], minlength=size)
+        return {"total": states["total"] + more, "n": states["n"] + np.bincount(group, minlength=size)}
+
+    def finish(self, states: Any) -> Any:
+        return states["total"] / np.maximum(states["n"], 1)
+
+
+def aggregators(pairs: int) -> None:
+    for keys in (1_000, 100_000):
+        source = wl.from_arrow(bids(ROWS, keys))
+
+        def mean(aggregate: wl.Aggregate, source: Any = source) -> None:
+            stream = wl.Job("means").read(source, time="dateTime", out_of_orderness=0)
+            stream.key_by("bidder").window(wl.tumbling("10s")).agg(mean=aggregate).filter("mean", "<", 0).collect()
+
+        for what, own in (
+            ("Polars", wl.aggregate(OwnMean(), "price")),
+            ("NumPy", wl.aggregate(NumpyMean(), "price", frame="numpy")),
+        ):
+            name = f"a mean in Python with {what} over {keys:,} keys, against the built-in one"
+            compare(name, pairs, functools.partial(mean, own), functools.partial(mean, wl.mean("price")))
+
+
 def collecting(pairs: int) -> None:
     frame = bids(1_000_000)
     result = wl.Job("collect").read(wl.from_arrow(frame), time="dateTime").collect()
@@ -180,7 +227,7 @@ def wheel(pairs: int) -> None:
 
 
 def parts() -> Iterator[Callable[[int], None]]:
-    yield from (expressions, row_functions, collecting, parquet, starting, wheel)
+    yield from (expressions, row_functions, aggregators, collecting, parquet, starting, wheel)
 
 
 if __name__ == "__main__":

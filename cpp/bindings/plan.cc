@@ -1,10 +1,12 @@
 #include "plan.h"
 
 #include "bindings.h"
+#include "custom.h"
 #include "table.h"
 #include "transform.h"
 #include "windows.h"
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include "wrackline/transform/explode.h"
 #include "wrackline/transform/metadata.h"
@@ -116,8 +118,31 @@ Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& co
       check(plan.get().dedup(to_ref(input), {columns, within, allowed_lateness, null_key_group}, name), Of::kJob));
 }
 
-// (name, function, column or "", wide)
-using AggregateTuple = std::tuple<std::string, std::string, std::string, bool>;
+// (name, function, columns, options)
+using AggregateTuple =
+    std::tuple<std::string, std::string, std::vector<std::string>, py::typing::Dict<py::str, py::object>>;
+
+AggregateSpec aggregate_spec(const AggregateTuple& tuple) {
+  const auto& [name, function, columns, options] = tuple;
+  AggregateSpec spec{.name = name, .function = function};
+  if (options.contains("custom")) {
+    spec.custom = make_custom(options["custom"]);
+    spec.function = spec.custom->name();
+    spec.columns = columns;
+    if (options["where"].cast<bool>()) {  // the last column says which rows it gets
+      spec.by = columns.back();
+      spec.columns.pop_back();
+    }
+    return spec;
+  }
+  if (!columns.empty()) spec.column = columns[0];
+  if (columns.size() > 1) spec.by = columns[1];
+  if (options.contains("wide")) spec.wide = options["wide"].cast<bool>();
+  if (options.contains("q")) spec.q = options["q"].cast<double>();
+  if (options.contains("interpolation")) spec.interpolation = options["interpolation"].cast<std::string>();
+  if (options.contains("k")) spec.k = options["k"].cast<int64_t>();
+  return spec;
+}
 
 EmitMode emit_mode(const std::string& emit) {
   if (emit == "delta") return EmitMode::kDelta;
@@ -140,9 +165,7 @@ Ref window(PlanHandle& plan, const Ref& input, const std::optional<std::vector<s
   spec.early_rows = early_rows;
   spec.emit_late_each = emit_late_each;
   spec.late_windows_rows = late_windows_rows;
-  for (const auto& [output, function, column, wide] : aggregates) {
-    spec.aggregates.push_back({.name = output, .function = function, .column = column, .wide = wide});
-  }
+  for (const AggregateTuple& one : aggregates) spec.aggregates.push_back(aggregate_spec(one));
   return from_ref(check(plan.get().window(to_ref(input), std::move(spec), key.has_value(), name), Of::kJob));
 }
 

@@ -3,44 +3,11 @@
 #include <algorithm>
 
 #include "bindings.h"
+#include "held.h"
 #include "values.h"
 
 namespace wrackline::bindings {
 namespace {
-
-// Keeps the thread state of a thread of ours between calls: making one costs more than a small call.
-void keep_thread_state() {
-  struct Kept {
-    Kept() {
-      if (PyGILState_GetThisThreadState() != nullptr) return;
-      const PyGILState_STATE state = PyGILState_Ensure();
-      static_cast<void>(state);
-      made = PyEval_SaveThread();
-    }
-    ~Kept() {
-      if (made == nullptr || Py_IsInitialized() == 0) return;
-      PyEval_RestoreThread(made);
-      PyGILState_Release(PyGILState_UNLOCKED);
-    }
-    PyThreadState* made = nullptr;
-  };
-  static thread_local Kept kept;
-  static_cast<void>(kept);
-}
-
-// What a transform holds of Python's goes with the GIL, on whatever thread that is; behind the interpreter's end not at
-// all.
-struct WithGil {
-  template <typename T>
-  void operator()(T* held) const {
-    if (Py_IsInitialized() == 0) return;
-    const py::gil_scoped_acquire gil;
-    delete held;
-  }
-};
-
-template <typename T>
-using Held = std::unique_ptr<T, WithGil>;
 
 class PythonTransform : public Transform {
  public:
@@ -75,9 +42,9 @@ class FrameFunction final : public PythonTransform {
  private:
   Result<Transformed> call(const std::shared_ptr<const Batch>& batch) const override {
     const py::object frame = function()(Table(batch->schema, {batch}));
-    WL_ASSIGN_OR_RETURN(Table table, wrong_shape(import_table(frame)));
+    WL_ASSIGN_OR_RETURN(Table table, of_no_row(import_table(frame)));
     if (!keeps_) {
-      WL_ASSIGN_OR_RETURN(table, wrong_shape(table.conform(std::make_shared<const Schema>(makes()))));
+      WL_ASSIGN_OR_RETURN(table, of_no_row(table.conform(std::make_shared<const Schema>(makes()))));
     } else if (table.schema()->size() != 1 || table.schema()->field(0).type != Type::kBool) {
       return Status::fatal("a predicate gives one column of bools");
     }
@@ -92,12 +59,6 @@ class FrameFunction final : public PythonTransform {
     }
     kept.length = static_cast<int64_t>(kept.from->size());
     return kept;
-  }
-
-  // What is wrong with a frame is wrong with none of its rows.
-  static Result<Table> wrong_shape(Result<Table> table) {
-    if (table.ok() || table.status().code() != Code::kInvalidArgument) return table;
-    return Status::fatal("what it returned: " + table.status().message());
   }
 
   const bool keeps_;

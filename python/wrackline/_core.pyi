@@ -7,7 +7,7 @@ from typing_extensions import CapsuleType
 
 FieldTuple = tuple[str, str, bool]  # name, type, nullable
 Ref = tuple[int, str]  # node, port
-AggregateTuple = tuple[str, str, str, bool]  # output, function, column, wide
+AggregateTuple = tuple[str, str, Sequence[str], dict[str, Any]]  # output, function, columns, options
 
 MAX_DURATION: int
 TZ_VERSION: str

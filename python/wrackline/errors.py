@@ -69,9 +69,9 @@ class NotYetError(WracklineError, NotImplementedError):
     """Part of the design, but not of this version.
 
     >>> import wrackline as wl
-    >>> wl.quantile("v", 0.9)
+    >>> raise wl.NotYetError("joins come with a later version")
     Traceback (most recent call last):
-    wrackline.errors.NotYetError: wl.quantile comes with a later version
+    wrackline.errors.NotYetError: joins come with a later version
     """
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
 from wrackline import sinks, views
 from wrackline.aggregates import Aggregate, check_type
+from wrackline.aggregator import check_window
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidJobError, NotYetError
 from wrackline.explain import dedup_state, window_state
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["KeyedStream", "SideStream", "Stream", "WindowedStream", "merge"]
 
 Ref = tuple[int, str]  # node of the plan, port
+AggregateTuple = tuple[str, str, list[str], dict[str, Any]]  # output, function, columns, options
 NullKey = Literal["dead_letter", "group"]
 _NEEDS_WINDOW = 'aggregates need a key and a window: .key_by("column").window(wl.tumbling("5m")).agg(n=wl.count())'
 
@@ -588,7 +590,7 @@ class WindowedStream:
             raise InvalidJobError(f"{label}: give each aggregate a name: .agg(n={shown(unnamed[0])})")
         keys = [*self.keyed.keys, *self.window.names]
         there = [*keys, "revision", "pane"]
-        specs = []
+        specs: list[AggregateTuple] = []
         inputs: dict[str, Any] = {}
         for output, aggregate in aggregates.items():
             if output in there:
@@ -599,28 +601,12 @@ class WindowedStream:
                 raise InvalidJobError(
                     f'{label}: {output}= is an aggregate, such as wl.mean("speed"), not {shown(aggregate)}'
                 )
-            if aggregate.column:
-                seen = [*self.keyed.stream.schema.names, *self.keyed.stream._named_metadata([aggregate.column])]
-                named = f"{label}: {output}={aggregate!r}"
-                _check_columns(named, [aggregate.column], seen)
-                check_type(named, aggregate, self.keyed.stream.schema.get(aggregate.column))
-            if self.keyed.stream._named_metadata([aggregate.column]):
-                aggregate = replace(aggregate, column="", expression=need("polars", "polars").col(aggregate.column))
-            column = aggregate.column
+            named = f"{label}: {output}={aggregate!r}"
             if aggregate.where is not None:
-                make_predicate(f"{label}: {output}={aggregate!r}", self.keyed.stream.schema, [aggregate.where])
-            if aggregate.expression is not None:
-                column = _input_name(aggregate, inputs)
-                inputs[column] = aggregate.expression.alias(column)
-                make_columns(
-                    "window_inputs",
-                    f"{label}: {output}={aggregate!r}",
-                    self.keyed.stream.schema,
-                    [inputs[column]],
-                    {},
-                    passes=True,
-                )
-            specs.append((output, aggregate.function, column, aggregate.wide))
+                make_predicate(named, self.keyed.stream.schema, [aggregate.where])
+            check_window(named, aggregate, self.window.kind)
+            columns = [self._input(named, aggregate, one, inputs) for one in aggregate.inputs]
+            specs.append((output, aggregate.function, columns, aggregate.options))
         job = self.keyed.stream._job
         ref = self._add(job._plan, specs, inputs)
         lateness = f", allowed_lateness={format_duration(self.allowed_lateness)}" if self.allowed_lateness else ""
@@ -629,7 +615,24 @@ class WindowedStream:
         job._holds[job._plan.step_name(ref[0])] = lambda size: window_state(size, self.allowed_lateness)
         return Stream(job, ref, job._plan.step_name(ref[0]), "window", keys)
 
-    def _add(self, plan: Any, specs: list[tuple[str, str, str, bool]], inputs: dict[str, Any]) -> Ref:
+    def _input(self, named: str, aggregate: Aggregate, one: Any, inputs: dict[str, Any]) -> str:
+        """The column that is aggregated; an expression becomes one of `inputs`."""
+        stream = self.keyed.stream
+        if isinstance(one, str):
+            metadata = stream._named_metadata([one])
+            _check_columns(named, [one], [*stream.schema.names, *metadata])
+            check_type(named, aggregate, stream.schema.get(one))
+            if not metadata:
+                return one
+            one = need("polars", "polars").col(one)
+        column = _input_name(one, inputs)
+        if column in inputs:
+            return column
+        inputs[column] = one.alias(column)
+        make_columns("window_inputs", named, stream.schema, [inputs[column]], {}, passes=True)
+        return column
+
+    def _add(self, plan: Any, specs: list[AggregateTuple], inputs: dict[str, Any]) -> Ref:
         """`inputs`: expressions that are aggregated, as columns that go no farther than the window."""
         above = self.keyed.stream._refs[0]
         if inputs:
@@ -665,10 +668,10 @@ class WindowedStream:
         return views.of_stream(self.keyed.stream, behind, self.keyed.keys)
 
 
-def _input_name(aggregate: Aggregate, taken: dict[str, Any]) -> str:
+def _input_name(expression: Any, taken: dict[str, Any]) -> str:
     """What the column of an aggregated expression is called: in messages, and where jobs are compared."""
-    name = str(aggregate.expression)
-    while name in taken:  # two expressions may look the same
+    name = str(expression)
+    while name in taken and not taken[name].meta.eq(expression.alias(name)):  # two expressions may look the same
         name += "'"
     return name
 

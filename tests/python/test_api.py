@@ -170,7 +170,7 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
     windows = plan.window(
         input=once, key=["k"], kind="tumbling", settings={"size": 10, "slide": 10, "offset": 0}, allowed_lateness=0,
         emit="accumulate", early=None, early_rows=None, emit_late_each=False,
-        late_windows_rows=False, null_key_group=False, aggregates=[("n", "count", "", False)], name="w",
+        late_windows_rows=False, null_key_group=False, aggregates=[("n", "count", [], {})], name="w",
     )  # fmt: skip
     sink = plan.write(
         streams=[windows], topic="out", iso_times=True, nan_as_string=True, dead_letters=False, internal=False

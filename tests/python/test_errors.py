@@ -43,7 +43,6 @@ LATER: list[Callable[[], Any]] = [
     lambda: bounded().key_by("truck_id").window(wl.global_window()),
     lambda: window(emit="delta"),
     lambda: window(early="10s"),
-    lambda: wl.quantile("speed", 0.9),
 ]
 
 

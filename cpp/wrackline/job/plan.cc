@@ -537,7 +537,9 @@ std::string Plan::describe() const {
               (window->emit_late_each ? " emit_late=each" : "") + (window->late_windows_rows ? " late=windows" : "");
       for (const AggregateSpec& aggregate : window->aggregates) {
         text.append(" ").append(aggregate.name).append("=").append(aggregate.function);
-        text.append("(").append(aggregate.column).append(aggregate.wide ? ", wide)" : ")");
+        text.append("(").append(aggregate.column).append(aggregate.by.empty() ? "" : ", " + aggregate.by);
+        text.append(aggregate.columns.empty() ? "" : list(aggregate.columns));
+        text.append(describe_options(aggregate)).append(")");
       }
     }
     text += '\n';

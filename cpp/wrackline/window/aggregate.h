@@ -2,8 +2,8 @@
 // the result columns that come out (semantics.md 7).
 //
 // Aggregates share cells: count, sum, min and max of one required column are 40 bytes. What has no
-// fixed width (strings, collected lists, sets of distinct values) lies in Pools beside the table, one
-// object per entry and part.
+// fixed width (strings, collected lists, sets of distinct values, sketches) lies in Pools beside the
+// table, one object per entry and part. aggregate/functions.cc is the table of what functions there are.
 #pragma once
 
 #include <cstdint>
@@ -13,76 +13,13 @@
 
 #include "wrackline/core/batch.h"
 #include "wrackline/core/bytes.h"
-#include "wrackline/core/hash.h"
 #include "wrackline/core/status.h"
+#include "wrackline/window/aggregate/part.h"
+#include "wrackline/window/aggregate/pool.h"
 #include "wrackline/window/key_table.h"
 #include "wrackline/window/window.h"
 
 namespace wrackline {
-
-// Values of one entry for collect, in partition order.
-struct Collected {
-  Buffer<Millis> times;
-  Buffer<int64_t> values;  // bits of numbers; ends of strings in `text`
-  Bytes text;
-  void clear();
-  int64_t allocated_bytes() const;
-};
-
-// Distinct values of one entry: 8-byte values as they are, strings by a 128-bit hash.
-class DistinctSet {
- public:
-  void insert(Hash128 value);
-  void merge(const DistinctSet& other);
-  int64_t size() const { return static_cast<int64_t>(items_.size()); }
-  const Buffer<Hash128>& items() const { return items_; }
-  void clear();
-  int64_t allocated_bytes() const;
-
- private:
-  static constexpr size_t kScanned = 8;  // so few are searched one by one
-  void index_item(uint32_t item);
-  Buffer<Hash128> items_;
-  Buffer<uint32_t> slots_;  // item + 1; 0: free
-};
-
-// One variable-width part of all entries of a table.
-struct Pool {
-  std::vector<std::string> texts;
-  std::vector<Collected> lists;
-  std::vector<DistinctSet> sets;
-  int64_t bytes = 0;  // allocated by the objects, without the vectors
-};
-
-enum class PartKind : uint8_t {
-  kRows,
-  kNonNull,  // int64
-  kSumInteger,
-  kSumFloat,  // 128-bit integer, DoubleDouble
-  kMinInteger,
-  kMaxInteger,
-  kMinFloat,
-  kMaxFloat,
-  kMoments,  // Moments
-  kFirst,
-  kLast,  // event time, value
-  kMinText,
-  kMaxText,  // in a pool
-  kFirstText,
-  kLastText,  // event time; text in a pool
-  kCollect,
-  kDistinct,  // in a pool
-};
-
-// One shared piece of state: `kind` over `column`.
-struct Part {
-  PartKind kind;
-  int column;  // -1: of the row
-  Type type;
-  bool nullable;
-  uint32_t offset;  // in the cells
-  int pool;         // -1: none
-};
 
 // What a step may keep of each entry, at the start of its cells, beside the aggregates. Rows and merges update it, but
 // for `number`, which is the step's own.
@@ -102,7 +39,9 @@ class Aggregates {
   const std::vector<Field>& fields() const { return fields_; }
   const Buffer<uint8_t>& initial() const { return initial_; }
   bool has_pools() const { return pool_count_ > 0; }
-  std::vector<Pool> make_pools() const { return std::vector<Pool>(static_cast<size_t>(pool_count_)); }
+  std::vector<Pool> make_pools() const;
+  // The name of a user's aggregate that cannot merge slices; null: there is none.
+  const std::string* not_mergeable() const;
 
   // Puts rows[0 .. count) of `batch`, in order, into the entries of their keys.
   void put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
@@ -129,30 +68,14 @@ class Aggregates {
   void write_pools(const std::vector<Pool>& pools, uint32_t id, ByteWriter& out) const;
   Status read_pools(std::vector<Pool>& pools, uint32_t id, ByteReader& in) const;
 
+  // What a user's aggregate failed with. From then on nothing is right: the step's advance() has to return it. Of the
+  // thread of the step.
+  const Status& failure() const { return failure_; }
+
   // Functions, inputs and their types; not the names of outputs, which are free to change.
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  enum class Answer : uint8_t {
-    kCount,
-    kSum,
-    kWideSum,
-    kMean,
-    kMin,
-    kMax,
-    kVar,
-    kStd,
-    kFirst,
-    kLast,
-    kDistinct,
-    kCollect
-  };
-  struct Output {
-    Answer answer;
-    int part = -1;    // the value
-    int filled = -1;  // the count of non-nulls; -1: never null for that reason
-  };
-
   // Rows, sum, min and max of one required column, where just these are asked for of it: one loop.
   struct Fused {
     int column = -1;  // -1: there are none
@@ -163,10 +86,15 @@ class Aggregates {
     uint32_t high = 0;
   };
 
+  friend class Layout;  // aggregate/functions.cc
+
   void find_fused();
-  int part(PartKind kind, int column, const Field* field);
-  int count_part(int column, const Field* field);
-  Status add(const AggregateSpec& spec, const Schema& input);
+  void merge_part(const Part& part, uint8_t* cell, const uint8_t* other, Pool* pool, uint32_t id, const Pool* from_pool,
+                  uint32_t from_id) const;
+  void update_custom(const Part& part, const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count,
+                     CustomStates& states) const;
+  // Remembers the first failure.
+  void note(const Part& part, const Status& status) const;
   void append_one(const Output& output, const KeyTable& table, const std::vector<Pool>& pools, const uint32_t* ids,
                   size_t count, Column& column) const;
 
@@ -180,6 +108,7 @@ class Aggregates {
   int pool_count_ = 0;
   bool with_head_ = false;
   std::string fingerprint_;
+  mutable Status failure_;
 };
 
 }  // namespace wrackline

@@ -1,5 +1,7 @@
 #include "wrackline/window/window.h"
 
+#include <array>
+#include <charconv>
 #include <numeric>
 
 #include "wrackline/core/late.h"
@@ -94,6 +96,13 @@ Result<WindowShape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
   WL_CHECK(spec.hidden >= 0 && spec.hidden <= input->size());
   WL_ASSIGN_OR_RETURN(KeyPacker keys, KeyPacker::make(*input, spec.key_columns, spec.null_key_group));
   WL_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::make(spec.aggregates, *input, needs_entry_head(spec)));
+  const auto* fixed = spec.as<FixedWindow>();
+  const bool in_slices = (fixed && fixed->slide < fixed->size) || spec.as<SessionWindow>() || spec.as<RollingWindow>();
+  if (const std::string* name = aggregates.not_mergeable(); name != nullptr && in_slices) {
+    return Status::invalid(*name + " has no merge(state, later), and " + kind_name(spec.kind) +
+                           (fixed ? " that hops" : "") +
+                           " puts states together; without it there are tumbling and calendar windows");
+  }
   std::vector<Field> fields;
   std::string which;
   if (spec.as<RollingWindow>()) {
@@ -141,6 +150,17 @@ SchemaPtr window_late_schema(const WindowSpec& spec, const Schema& input) {
   return late_schema(spec.hidden == 0 ? input : Schema(visible(spec, input)));
 }
 
+std::string describe_options(const AggregateSpec& spec) {
+  std::string text = spec.wide ? ", wide" : "";
+  if (spec.function == "quantile" || spec.function == "approx_quantile") {
+    std::array<char, 32> q;
+    text.append(", q=").append(q.data(), std::to_chars(q.data(), q.data() + q.size(), spec.q).ptr);
+    if (spec.interpolation != "nearest") text += " " + spec.interpolation;
+  }
+  if (spec.k != 0) text += ", k=" + std::to_string(spec.k);
+  return text;
+}
+
 std::vector<std::string> window_columns(const WindowSpec& spec) {
   if (spec.as<RollingWindow>()) return {};
   if (spec.as<CountWindow>()) return {"window_start", "window_end", "window_number"};
@@ -149,7 +169,11 @@ std::vector<std::string> window_columns(const WindowSpec& spec) {
 
 std::vector<std::string> window_reads(const WindowSpec& spec) {
   std::vector<std::string> columns = spec.key_columns;
-  for (const AggregateSpec& aggregate : spec.aggregates) columns.push_back(aggregate.column);
+  for (const AggregateSpec& aggregate : spec.aggregates) {
+    columns.push_back(aggregate.column);
+    columns.push_back(aggregate.by);
+    columns.insert(columns.end(), aggregate.columns.begin(), aggregate.columns.end());
+  }
   if (const auto* calendar = spec.as<CalendarWindow>()) columns.push_back(calendar->zone_column);
   return columns;
 }

@@ -19,13 +19,25 @@
 
 namespace wrackline {
 
+class CustomAggregate;  // aggregate/custom.h
+
 // One output column. `function`: see aggregate/functions.
 struct AggregateSpec {
   std::string name;
   std::string function;
-  std::string column;  // empty: count() of rows
-  bool wide = false;   // sum of integers as decimal, never an overflow
+  std::string column;                     // empty: count() of rows
+  bool wide = false;                      // sum of integers as decimal, never an overflow
+  std::string by;                         // arg_min, arg_max: the column that chooses the record
+  double q = 0.5;                         // quantile, approx_quantile
+  std::string interpolation = "nearest";  // of quantiles, as Polars names them
+  int64_t k = 0;                          // top_k, approx_most_common: so many values
+  // A user's own instead of `function`, of these columns, of the rows where the column `by` is true (empty: of all).
+  std::shared_ptr<const CustomAggregate> custom;
+  std::vector<std::string> columns;
 };
+
+// The options that are not the usual ones: ", wide", ", q=0.9 linear". Part of fingerprints.
+std::string describe_options(const AggregateSpec& spec);
 
 // Which panes come out: the whole value again with each, what is new since the one before, or one at the freeing.
 enum class EmitMode : uint8_t { kAccumulate, kDelta, kFinalOnly };

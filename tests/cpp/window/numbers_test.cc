@@ -1,4 +1,4 @@
-#include "wrackline/window/numbers.h"
+#include "wrackline/window/aggregate/numbers.h"
 
 #include <random>
 #include <vector>

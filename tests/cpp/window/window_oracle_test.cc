@@ -70,15 +70,49 @@ Stream random_stream(std::mt19937_64& random) {
   }
   spec.emit_late_each = below(2) == 0;
   spec.late_windows_rows = below(2) == 0;
-  spec.aggregates = {{"rows", "count", ""},         {"n_count", "count", "n"},     {"n_sum", "sum", "n"},
-                     {"n_wide", "sum", "n", true},  {"n_mean", "mean", "n"},       {"n_min", "min", "n"},
-                     {"n_max", "max", "n"},         {"x_sum", "sum", "x"},         {"x_mean", "mean", "x"},
-                     {"x_min", "min", "x"},         {"x_max", "max", "x"},         {"x_var", "var", "x"},
-                     {"x_std", "std", "x"},         {"s_min", "min", "s"},         {"s_max", "max", "s"},
-                     {"s_first", "first", "s"},     {"s_last", "last", "s"},       {"n_first", "first", "n"},
-                     {"n_last", "last", "n"},       {"i_list", "collect", "i"},    {"s_list", "collect", "s"},
-                     {"n_unique", "n_unique", "n"}, {"s_unique", "n_unique", "s"}, {"x_unique", "n_unique", "x"},
-                     {"on_sum", "sum", "on"}};
+  spec.aggregates = {{"rows", "count", ""},
+                     {"n_count", "count", "n"},
+                     {"n_sum", "sum", "n"},
+                     {"n_wide", "sum", "n", true},
+                     {"n_mean", "mean", "n"},
+                     {"n_min", "min", "n"},
+                     {"n_max", "max", "n"},
+                     {"x_sum", "sum", "x"},
+                     {"x_mean", "mean", "x"},
+                     {"x_min", "min", "x"},
+                     {"x_max", "max", "x"},
+                     {"x_var", "var", "x"},
+                     {"x_std", "std", "x"},
+                     {"s_min", "min", "s"},
+                     {"s_max", "max", "s"},
+                     {"s_first", "first", "s"},
+                     {"s_last", "last", "s"},
+                     {"n_first", "first", "n"},
+                     {"n_last", "last", "n"},
+                     {"i_list", "collect", "i"},
+                     {"s_list", "collect", "s"},
+                     {"n_unique", "n_unique", "n"},
+                     {"s_unique", "n_unique", "s"},
+                     {"x_unique", "n_unique", "x"},
+                     {"on_sum", "sum", "on"},
+                     {"n_middle", "median", "n"},
+                     {"s_set", "collect_set", "s"},
+                     {"n_set", "collect_set", "n"},
+                     {"on_all", "bool_and", "on"},
+                     {"on_any", "bool_or", "on"},
+                     {"s_by_x", "arg_min", "s"},
+                     {"i_by_s", "arg_max", "i"},
+                     {"n_top", "top_k", "n"},
+                     {"s_top", "top_k", "s"},
+                     {"n_few", "approx_n_unique", "n"},
+                     {"n_low", "approx_quantile", "n"},
+                     {"s_most", "approx_most_common", "s"}};
+  for (AggregateSpec& aggregate : spec.aggregates) {
+    if (aggregate.name == "s_by_x") aggregate.by = "x";
+    if (aggregate.name == "i_by_s") aggregate.by = "s";
+    if (aggregate.name == "n_low") aggregate.q = 0.2;
+    if (aggregate.function == "top_k" || aggregate.name == "s_most") aggregate.k = 3;
+  }
   const Millis bound = below(15);
   const int64_t keys = 1 + below(6);
   Millis now = below(200) - 100;
@@ -237,6 +271,79 @@ void check_texts(const std::vector<Record>& by_time, const Row& row, size_t low,
   EXPECT_SCALAR(Scalar(static_cast<int64_t>(std::set<std::string>(s.begin(), s.end()).size())), row[unique]);
 }
 
+template <typename T>
+Scalar list_of(const std::vector<T>& values) {
+  std::string text;
+  for (const T& value : values) {
+    if constexpr (std::is_same_v<T, std::string>)
+      text += (text.empty() ? "[" : ",") + value;
+    else
+      text += (text.empty() ? "[" : ",") + std::to_string(value);
+  }
+  return text.empty() ? "[]" : text + "]";
+}
+
+template <typename T>
+std::vector<T> largest(std::vector<T> values, size_t count) {
+  std::sort(values.rbegin(), values.rend());
+  values.resize(std::min(values.size(), count));
+  return values;
+}
+
+template <typename T>
+std::vector<T> most_common(const std::vector<T>& values, size_t count) {
+  std::map<T, int64_t> counts;
+  for (const T& value : values) ++counts[value];
+  std::vector<std::pair<int64_t, T>> ranked;
+  for (const auto& [value, n] : counts) ranked.emplace_back(-n, value);
+  std::sort(ranked.begin(), ranked.end());
+  std::vector<T> result;
+  for (size_t i = 0; i < std::min(ranked.size(), count); ++i) result.push_back(ranked[i].second);
+  return result;
+}
+
+// Column 30 on: what was added to aggregates since, each from all records.
+void check_others(const std::vector<Record>& by_time, const Row& row) {
+  auto n = values_of<int64_t>(by_time, [](const Record& r) { return r.n; });
+  std::sort(n.begin(), n.end());
+  const auto s = values_of<std::string>(by_time, [](const Record& r) { return r.s; });
+  if (n.empty()) {
+    EXPECT_SCALAR(Scalar(), row[30]);
+    EXPECT_SCALAR(Scalar(), row[40]);
+  } else {
+    const auto low = static_cast<double>(n[(n.size() - 1) / 2]);
+    const auto high = static_cast<double>(n[n.size() / 2]);
+    EXPECT_EQ(low == high ? low : 0.5 * (high - low) + low, std::get<double>(row[30]));
+    const auto rank = static_cast<size_t>(std::round(0.2 * static_cast<double>(n.size() - 1)));
+    EXPECT_EQ(static_cast<double>(n[rank]), std::get<double>(row[40]));
+  }
+  const std::set<std::string> texts(s.begin(), s.end());
+  const std::set<int64_t> different(n.begin(), n.end());
+  EXPECT_SCALAR(list_of(std::vector<std::string>(texts.begin(), texts.end())), row[31]);
+  EXPECT_SCALAR(list_of(std::vector<int64_t>(different.begin(), different.end())), row[32]);
+  bool all = true;
+  bool any = false;
+  const Record* least_x = nullptr;
+  const Record* largest_s = nullptr;
+  for (const Record& record : by_time) {
+    const bool on = record.index % 3 == 0;
+    all = all && on;
+    any = any || on;
+    if (record.x &&
+        (least_x == nullptr || *record.x < *least_x->x || (std::isnan(*least_x->x) && *record.x == *record.x)))
+      least_x = &record;
+    if (record.s && (largest_s == nullptr || *record.s > *largest_s->s)) largest_s = &record;
+  }
+  EXPECT_SCALAR(Scalar(all), row[33]);
+  EXPECT_SCALAR(Scalar(any), row[34]);
+  EXPECT_SCALAR((least_x && least_x->s ? Scalar(*least_x->s) : Scalar()), row[35]);
+  EXPECT_SCALAR((largest_s ? Scalar(static_cast<int64_t>(largest_s->index)) : Scalar()), row[36]);
+  EXPECT_SCALAR(list_of(largest(n, 3)), row[37]);
+  EXPECT_SCALAR(list_of(largest(s, 3)), row[38]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(different.size())), row[39]);
+  EXPECT_SCALAR(list_of(most_common(s, 3)), row[41]);
+}
+
 // `row`: k, window_start, window_end, (window_number,) revision, pane, then the aggregates of random_stream.
 void check_pane(const WindowSpec& spec, const OraclePane& pane, Row row) {
   EXPECT_SCALAR(Scalar(pane.key), row[0]);
@@ -284,6 +391,7 @@ void check_pane(const WindowSpec& spec, const OraclePane& pane, Row row) {
     distinct.insert(std::isnan(value) ? "nan" : std::to_string(std::bit_cast<int64_t>(value)));
   EXPECT_SCALAR(Scalar(static_cast<int64_t>(distinct.size())), row[28]);
   EXPECT_SCALAR(Scalar(on), row[29]);
+  check_others(by_time, row);
 }
 
 void expect_same_rows(const std::vector<Output>& expected, const std::vector<Output>& got) {

@@ -13,6 +13,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
+import polars as pl
+
 import wrackline as wl
 
 
@@ -21,6 +23,23 @@ class Event(wl.Schema):
     k: str
     v: float | None
     ts: datetime
+
+
+class OwnSum(wl.Aggregator):
+    """Sums each call's rows first, so that how rows are cut into calls shows in the last bits."""
+
+    def init(self) -> Any:
+        return {"total": 0.0}
+
+    def add(self, states: pl.DataFrame, rows: pl.DataFrame, group: pl.Series) -> pl.DataFrame:
+        more = rows.group_by(group, maintain_order=True).agg(pl.col("v").sum() / 3)
+        return states.select(pl.col("total") + more["v"])
+
+    def merge(self, states: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+        return states + later
+
+    def finish(self, states: pl.DataFrame) -> pl.Series:
+        return states["total"]
 
 
 def build(settings: dict[str, Any]) -> wl.Job:
@@ -58,9 +77,26 @@ def build(settings: dict[str, Any]) -> wl.Job:
         allowed_lateness=settings.get("allowed_lateness", "3s"),
         emit_late=late_panes,
         name="tumbling",
-    ).agg(n=wl.count(), total=wl.sum("v"), mean=wl.mean("v"), low=wl.min("v"), high=wl.max("v"))
+    ).agg(
+        n=wl.count(),
+        total=wl.sum("v"),
+        mean=wl.mean("v"),
+        low=wl.min("v"),
+        high=wl.max("v"),
+        half=wl.median("v"),
+        top=wl.top_k("v", 2),
+        best=wl.arg_max("id", by="v"),
+        kinds=wl.approx_n_unique("id"),
+        near=wl.approx_quantile("v", 0.9),
+    )
     hopping = keyed.window(wl.hopping("6s", "2s"), allowed_lateness="1s", emit_late=late_panes, name="hopping").agg(
-        n=wl.count(), first=wl.first("v"), last=wl.last("v"), ids=wl.n_unique("id")
+        n=wl.count(),
+        first=wl.first("v"),
+        last=wl.last("v"),
+        ids=wl.n_unique("id"),
+        set=wl.collect_set("id"),
+        common=wl.approx_most_common("v", 3),
+        own=wl.aggregate(OwnSum(), "v"),
     )
     tumbling.write(prefix + "tumbling")
     hopping.write(prefix + "hopping")

@@ -8,11 +8,7 @@ namespace wrackline {
 
 int64_t Groups::allocated_bytes() const {
   int64_t bytes = table.allocated_bytes();
-  for (const Pool& pool : pools) {
-    bytes += pool.bytes + static_cast<int64_t>(pool.texts.capacity() * sizeof(std::string) +
-                                               pool.lists.capacity() * sizeof(Collected) +
-                                               pool.sets.capacity() * sizeof(DistinctSet));
-  }
+  for (const Pool& pool : pools) bytes += pool.allocated_bytes();
   return bytes;
 }
 
@@ -93,7 +89,7 @@ Status SliceStep::advance(Emitter& out) {
     scan(out);
   else
     commit_piece(out);
-  return {};
+  return aggregates_.failure();
 }
 
 void SliceStep::scan(Emitter& out) {

@@ -1,6 +1,8 @@
-// The arithmetic of semantics.md 7: sums in twice the precision of a double, means and variances.
+// The arithmetic of semantics.md 7: sums in twice the precision of a double, means and variances, and the order of
+// values.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -104,5 +106,19 @@ inline double mean_of(__int128 sum, int64_t count) {
 }
 
 inline double mean_of(DoubleDouble sum, int64_t count) { return divide(sum, static_cast<double>(count)).value(); }
+
+// The bits of a double as an integer of the same order. Any NaN is one, above +infinity; -0.0 is 0.0.
+inline int64_t ordered_word(double value) {
+  if (std::isnan(value)) value = std::numeric_limits<double>::quiet_NaN();
+  if (value == 0) value = 0;
+  const auto bits = std::bit_cast<int64_t>(value);
+  return bits < 0 ? bits ^ std::numeric_limits<int64_t>::max() : bits;
+}
+
+inline double of_ordered_word(int64_t word) {
+  return std::bit_cast<double>(word < 0 ? word ^ std::numeric_limits<int64_t>::max() : word);
+}
+
+inline constexpr int64_t kOrderedNan = 0x7ff8000000000000;
 
 }  // namespace wrackline

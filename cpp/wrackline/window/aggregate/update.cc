@@ -1,4 +1,4 @@
-// Rows and other cells into cells.
+// Rows into cells and pools.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -6,8 +6,9 @@
 #include <limits>
 
 #include "wrackline/window/aggregate.h"
+#include "wrackline/window/aggregate/changes.h"
+#include "wrackline/window/aggregate/numbers.h"
 #include "wrackline/window/cells.h"
-#include "wrackline/window/numbers.h"
 
 namespace wrackline {
 namespace {
@@ -60,16 +61,6 @@ void each_word(const Target& target, const Column& column, F f) {
   }
 }
 
-void take_lower(uint8_t* cell, double value) {
-  const auto old = load_cell<double>(cell);
-  if (value < old || std::isnan(old)) store_cell(cell, value);
-}
-
-void take_higher(uint8_t* cell, double value) {
-  const auto old = load_cell<double>(cell);
-  if (value > old || std::isnan(old)) store_cell(cell, value);
-}
-
 // The usual four of one column, in one pass over the cells.
 struct FusedFloats {
   const double* values;
@@ -98,12 +89,6 @@ struct FusedIntegers {
   }
 };
 
-void assign(std::string& text, std::string_view value, Pool& pool) {
-  const auto before = static_cast<int64_t>(text.capacity());
-  text.assign(value);
-  pool.bytes += static_cast<int64_t>(text.capacity()) - before;
-}
-
 Hash128 distinct_value(Type type, int64_t word) {
   if (type == Type::kFloat64) {
     const auto value = std::bit_cast<double>(word);
@@ -113,17 +98,6 @@ Hash128 distinct_value(Type type, int64_t word) {
       word = 0;
   }
   return {static_cast<uint64_t>(word), 0};
-}
-
-void collect(Collected& list, Millis time, std::string_view text) {
-  list.times.push_back(time);
-  list.text.insert(list.text.end(), text.begin(), text.end());
-  list.values.push_back(static_cast<int64_t>(list.text.size()));
-}
-
-template <typename T, typename F>
-void change_cell(uint8_t* cell, F f) {
-  store_cell(cell, f(load_cell<T>(cell)));
 }
 
 void update_fixed(const Part& part, const Target& target, const Column& column) {
@@ -216,40 +190,106 @@ void update_text(const Part& part, const Target& target, const Column& column, P
   });
 }
 
-void update_objects(const Part& part, const Target& target, const Column& column, Pool& pool) {
-  const bool text = column.type() == Type::kString || column.type() == Type::kBytes;
-  if (part.kind == PartKind::kDistinct) {
-    const auto insert = [&](size_t i, Hash128 value) {
-      DistinctSet& set = pool.sets[target.ids[i]];
-      const int64_t before = set.allocated_bytes();
-      set.insert(value);
-      pool.bytes += set.allocated_bytes() - before;
-    };
-    if (text) {
-      each(target, column, [&](size_t i, uint32_t row) { insert(i, hash128(column.string_at(row))); });
-    } else {
-      each_word(target, column, [&](size_t i, uint32_t, int64_t word) { insert(i, distinct_value(part.type, word)); });
-    }
-    return;
-  }
-  const auto append = [&](size_t i, auto f) {
-    Collected& list = pool.lists[target.ids[i]];
-    const int64_t before = list.allocated_bytes();
-    f(list);
-    pool.bytes += list.allocated_bytes() - before;
+// f(object, text) for strings, f(object, word) for values of 8 bytes, as they are or ordered.
+template <typename Objects, typename F>
+void each_into(const Part& part, const Target& target, const Column& column, Pool& pool, Objects& objects, F f) {
+  const auto put = [&](size_t i, auto value) {
+    change(pool, objects[target.ids[i]], [&](auto& object) { f(object, target.rows[i], value); });
   };
-  if (text) {
-    each(target, column, [&](size_t i, uint32_t row) {
-      append(i, [&](Collected& list) { collect(list, target.times[row], column.string_at(row)); });
-    });
+  if (part.is_text()) {
+    each(target, column, [&](size_t i, uint32_t row) { put(i, column.string_at(row)); });
   } else {
-    each_word(target, column, [&](size_t i, uint32_t row, int64_t word) {
-      append(i, [&](Collected& list) {
-        list.times.push_back(target.times[row]);
-        list.values.push_back(word);
-      });
-    });
+    each_word(target, column, [&](size_t i, uint32_t, int64_t word) { put(i, word); });
   }
+}
+
+void update_objects(const Part& part, const Target& target, const Column& column, Pool& pool) {
+  const bool is_float = part.type == Type::kFloat64;
+  const auto ordered = [is_float](int64_t word) { return is_float ? ordered_word(std::bit_cast<double>(word)) : word; };
+  const auto each_in = [&](auto& objects, auto f) { each_into(part, target, column, pool, objects, f); };
+  const auto words_into = [&](auto& objects, auto f) {
+    each_word(target, column, [&](size_t i, uint32_t, int64_t word) {
+      change(pool, objects[target.ids[i]], [&](auto& object) { f(object, ordered(word)); });
+    });
+  };
+  switch (part.kind) {
+    case PartKind::kCollect:
+      return each_in(pool.lists,
+                     [&](Collected& list, uint32_t row, auto value) { list.append(target.times[row], value); });
+    case PartKind::kDistinct:
+      return each_in(pool.sets, [&](DistinctSet& set, uint32_t, auto value) {
+        if constexpr (std::is_same_v<decltype(value), std::string_view>)
+          set.insert(hash128(value));
+        else
+          set.insert(distinct_value(part.type, value));
+      });
+    case PartKind::kTextSet:
+      return each(target, column, [&](size_t i, uint32_t row) {
+        change(pool, pool.text_sets[target.ids[i]], [&](TextSet& set) { set.insert(column.string_at(row)); });
+      });
+    case PartKind::kValues:
+      return words_into(pool.values, [](Values& values, int64_t word) { values.words.push_back(word); });
+    case PartKind::kTop:
+      return words_into(pool.tops, [&](Top<int64_t>& top, int64_t word) { top.insert(word, part.k); });
+    case PartKind::kTopText:
+      return each(target, column, [&](size_t i, uint32_t row) {
+        change(pool, pool.top_texts[target.ids[i]],
+               [&](Top<std::string>& top) { top.insert(column.string_at(row), part.k); });
+      });
+    case PartKind::kApproxDistinct:
+      return each_in(pool.hyper_log_logs, [&](HyperLogLog& sketch, uint32_t, auto value) {
+        if constexpr (std::is_same_v<decltype(value), std::string_view>)
+          sketch.insert(value);
+        else
+          sketch.insert(ordered(value));
+      });
+    case PartKind::kApproxQuantile:
+      return words_into(pool.klls, [](KllSketch& sketch, int64_t word) { sketch.insert(word); });
+    case PartKind::kFrequent:
+      return each_in(pool.frequents, [&](FrequentValues& values, uint32_t, auto value) {
+        if constexpr (std::is_same_v<decltype(value), std::string_view>)
+          values.insert(value, part.k);
+        else
+          values.insert(ordered(value), part.k);
+      });
+    default: WL_CHECK(false);
+  }
+}
+
+int64_t word_at(const Column& column, uint32_t row) {
+  switch (column.type()) {
+    case Type::kBool: return int64_t{column.bool_at(row)};
+    case Type::kFloat64: return std::bit_cast<int64_t>(column.float64s()[row]);
+    default: return column.int64s()[row];
+  }
+}
+
+void update_arg(const Part& part, const Target& target, const Batch& batch, Pool* pool) {
+  const Column& column = batch.column(part.column);
+  const Column& by = batch.column(part.by);
+  const bool text = part.is_text();
+  const bool text_by = by.type() == Type::kString || by.type() == Type::kBytes;
+  each(target, by, [&](size_t i, uint32_t row) {
+    const bool null = column.is_null(row);
+    ArgCell other{.mark = null ? ArgCell::kNull : ArgCell::kValue, .time = target.times[row]};
+    if (!text && !null) other.value = word_at(column, row);
+    if (by.type() == Type::kFloat64) {
+      other.by = ordered_word(by.float64s()[row]);
+      // NaN is chosen when there is nothing else.
+      if (other.by == kOrderedNan && part.kind == PartKind::kArgMax) other.by = std::numeric_limits<int64_t>::min();
+    } else if (!text_by) {
+      other.by = word_at(by, row);
+    }
+    const std::string_view other_by = text_by ? by.string_at(row) : std::string_view();
+    uint8_t* cell = target.cells[i] + part.offset;
+    Chosen* chosen = pool == nullptr ? nullptr : &pool->chosen[target.ids[i]];
+    const std::string_view held_by = chosen == nullptr ? std::string_view() : chosen->by;
+    if (!chooses(part, load_cell<ArgCell>(cell), other, held_by, other_by)) return;
+    store_cell(cell, other);
+    if (chosen == nullptr) return;
+    assign(chosen->by, other_by, *pool);
+    assign(chosen->value, text && !null ? column.string_at(row) : std::string_view(), *pool);
+  });
 }
 
 }  // namespace
@@ -304,95 +344,37 @@ void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t
         store_cell(cells[i] + part.offset, load_cell<int64_t>(cells[i] + part.offset) + 1);
       continue;
     }
+    Pool* pool = part.pool < 0 ? nullptr : &pools[static_cast<size_t>(part.pool)];
+    if (part.kind == PartKind::kCustom) {
+      update_custom(part, batch, rows, ids, count, *pool->custom);
+      continue;
+    }
     const Column& column = batch.column(part.column);
-    if (part.pool < 0)
+    if (part.kind == PartKind::kArgMin || part.kind == PartKind::kArgMax)
+      update_arg(part, target, batch, pool);
+    else if (pool == nullptr)
       update_fixed(part, target, column);
-    else if (part.kind == PartKind::kDistinct || part.kind == PartKind::kCollect)
-      update_objects(part, target, column, pools[static_cast<size_t>(part.pool)]);
+    else if (part.pool_kind == PoolKind::kTexts)
+      update_text(part, target, column, *pool);
     else
-      update_text(part, target, column, pools[static_cast<size_t>(part.pool)]);
+      update_objects(part, target, column, *pool);
   }
 }
 
-void Aggregates::merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, const KeyTable& from,
-                       const std::vector<Pool>& from_pools, uint32_t from_id) const {
-  uint8_t* cells = table.cells(id);
-  const uint8_t* other_cells = from.cells(from_id);
-  if (with_head_) {
-    auto head = load_cell<EntryHead>(cells);
-    const auto other = load_cell<EntryHead>(other_cells);
-    head.rows += other.rows;
-    head.first = std::min(head.first, other.first);
-    head.last = std::max(head.last, other.last);
-    store_cell(cells, head);
+void Aggregates::update_custom(const Part& part, const Batch& batch, const uint32_t* rows, const uint32_t* ids,
+                               size_t count, CustomStates& states) const {
+  if (!failure_.ok()) return;
+  if (part.by < 0) return note(part, states.put(batch, rows, ids, count));
+  const Column& takes = batch.column(part.by);
+  std::array<uint32_t, KeyTable::kBlock> taken_rows;
+  std::array<uint32_t, KeyTable::kBlock> taken_ids;
+  size_t taken = 0;
+  for (size_t i = 0; i < count; ++i) {
+    if (takes.is_null(rows[i]) || !takes.bool_at(rows[i])) continue;
+    taken_rows[taken] = rows[i];
+    taken_ids[taken++] = ids[i];
   }
-  for (const Part& part : parts_) {
-    uint8_t* cell = cells + part.offset;
-    const uint8_t* other = other_cells + part.offset;
-    switch (part.kind) {
-      case PartKind::kRows:
-      case PartKind::kNonNull: store_cell(cell, load_cell<int64_t>(cell) + load_cell<int64_t>(other)); continue;
-      case PartKind::kSumInteger: store_cell(cell, load_cell<__int128>(cell) + load_cell<__int128>(other)); continue;
-      case PartKind::kSumFloat:
-        store_cell(cell, wrackline::add(load_cell<DoubleDouble>(cell), load_cell<DoubleDouble>(other)));
-        continue;
-      case PartKind::kMinInteger:
-        store_cell(cell, std::min(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
-        continue;
-      case PartKind::kMaxInteger:
-        store_cell(cell, std::max(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
-        continue;
-      case PartKind::kMinFloat: take_lower(cell, load_cell<double>(other)); continue;
-      case PartKind::kMaxFloat: take_higher(cell, load_cell<double>(other)); continue;
-      case PartKind::kMoments: {
-        auto moments = load_cell<Moments>(cell);
-        moments.merge(load_cell<Moments>(other));
-        store_cell(cell, moments);
-        continue;
-      }
-      case PartKind::kFirst:
-        if (load_cell<Millis>(other) < load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
-        continue;
-      case PartKind::kLast:
-        if (load_cell<Millis>(other) >= load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
-        continue;
-      default: break;
-    }
-    Pool& pool = pools[static_cast<size_t>(part.pool)];
-    const Pool& from_pool = from_pools[static_cast<size_t>(part.pool)];
-    if (part.kind == PartKind::kDistinct) {
-      const int64_t before = pool.sets[id].allocated_bytes();
-      pool.sets[id].merge(from_pool.sets[from_id]);
-      pool.bytes += pool.sets[id].allocated_bytes() - before;
-      continue;
-    }
-    if (part.kind == PartKind::kCollect) {
-      Collected& list = pool.lists[id];
-      const Collected& more = from_pool.lists[from_id];
-      const int64_t before = list.allocated_bytes();
-      const auto shift = static_cast<int64_t>(list.text.size());  // ends of texts move by it
-      list.times.insert(list.times.end(), more.times.begin(), more.times.end());
-      const bool text = part.type == Type::kString || part.type == Type::kBytes;
-      for (const int64_t value : more.values) list.values.push_back(text ? value + shift : value);
-      list.text.insert(list.text.end(), more.text.begin(), more.text.end());
-      pool.bytes += list.allocated_bytes() - before;
-      continue;
-    }
-    const auto mark = load_cell<int64_t>(cell);
-    const auto other_mark = load_cell<int64_t>(other);
-    std::string& text = pool.texts[id];
-    const std::string& value = from_pool.texts[from_id];
-    bool replace = false;
-    switch (part.kind) {
-      case PartKind::kMinText: replace = other_mark != 0 && (mark == 0 || value < text); break;
-      case PartKind::kMaxText: replace = other_mark != 0 && (mark == 0 || value > text); break;
-      case PartKind::kFirstText: replace = other_mark < mark; break;
-      default: replace = other_mark >= mark;
-    }
-    if (!replace) continue;
-    store_cell(cell, other_mark);
-    assign(text, value, pool);
-  }
+  note(part, states.put(batch, taken_rows.data(), taken_ids.data(), taken));
 }
 
 }  // namespace wrackline

@@ -1,12 +1,13 @@
 // Cells into result columns.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "wrackline/window/aggregate.h"
+#include "wrackline/window/aggregate/numbers.h"
 #include "wrackline/window/cells.h"
-#include "wrackline/window/numbers.h"
 
 namespace wrackline {
 namespace {
@@ -62,16 +63,110 @@ void append_list(const Collected& list, Column& column) {
   Column& items = column.mutable_items();
   const bool text = items.type() == Type::kString || items.type() == Type::kBytes;
   for (const uint32_t i : order) {
-    if (!text) {
+    if (text)
+      items.append_string(list.text_at(i));
+    else
       append_word(items, list.values[i]);
-      continue;
-    }
-    const int64_t begin = i == 0 ? 0 : list.values[i - 1];
-    items.append_string(
-        {reinterpret_cast<const char*>(list.text.data()) + begin, static_cast<size_t>(list.values[i] - begin)});
   }
   column.append_list_end();
 }
+
+// The value that an ordered word stands for.
+void append_ordered(Column& column, int64_t word) {
+  if (column.type() == Type::kFloat64)
+    column.append_float64(of_ordered_word(word));
+  else
+    append_word(column, word);
+}
+
+void append_list(const std::vector<int64_t>& ordered, Column& column) {
+  for (const int64_t word : ordered) append_ordered(column.mutable_items(), word);
+  column.append_list_end();
+}
+
+template <typename Texts>
+void append_texts(const Texts& texts, Column& column) {
+  for (const auto& text : texts) column.mutable_items().append_string(text);
+  column.append_list_end();
+}
+
+void append_set(const DistinctSet& set, Column& column) {
+  const bool is_float = column.item() == Type::kFloat64;
+  std::vector<int64_t> words;
+  for (const Hash128 item : set.items()) {
+    const auto word = static_cast<int64_t>(item.low);
+    words.push_back(is_float ? ordered_word(std::bit_cast<double>(word)) : word);
+  }
+  std::sort(words.begin(), words.end());
+  append_list(words, column);
+}
+
+void append_frequent(const std::vector<FrequentValues::Counted>& values, Column& column) {
+  Column& items = column.mutable_items();
+  for (const FrequentValues::Counted& value : values) {
+    if (items.type() == Type::kString || items.type() == Type::kBytes)
+      items.append_string(value.text);
+    else
+      append_ordered(items, value.word);
+  }
+  column.append_list_end();
+}
+
+// A quantile as Polars computes it: at (count - 1) * q between the sorted values, or at ceil(count * q) - 1.
+class Quantile {
+ public:
+  Quantile(const Part& part, const Output& output) : type_(part.type), output_(output) {}
+
+  // Appends to a column of floats or timestamps.
+  void append(const Values& values, Column& column) {
+    if (values.words.empty()) return column.append_null();
+    words_.assign(values.words.begin(), values.words.end());
+    const auto count = static_cast<double>(words_.size());
+    const double place = (count - 1) * output_.q;
+    const auto below = static_cast<size_t>(place);
+    switch (output_.interpolation) {
+      case Interpolation::kNearest: return append_at(static_cast<size_t>(std::round(place)), column);
+      case Interpolation::kLower: return append_at(below, column);
+      case Interpolation::kHigher: return append_at(static_cast<size_t>(std::ceil(place)), column);
+      case Interpolation::kEquiprobable:
+        return append_at(static_cast<size_t>(std::max(std::ceil(count * output_.q) - 1, 0.0)), column);
+      default: break;
+    }
+    const int64_t low = at(below);
+    if (static_cast<double>(below) == place) return append_word_of(low, column);
+    const int64_t high = *std::min_element(words_.begin() + static_cast<std::ptrdiff_t>(below) + 1, words_.end());
+    if (low == high) return append_word_of(low, column);
+    const double share = output_.interpolation == Interpolation::kMidpoint ? 0.5 : place - static_cast<double>(below);
+    if (type_ == Type::kTimestamp)  // exact, and floored as all times are
+      return column.append_int64(low + static_cast<int64_t>(std::floor(share * static_cast<double>(high - low))));
+    const double a = number(low);
+    const double b = number(high);
+    column.append_float64(output_.interpolation == Interpolation::kMidpoint ? (a + b) / 2 : share * (b - a) + a);
+  }
+
+  // What an ordered word of the part is as a result.
+  void append_word_of(int64_t word, Column& column) const {
+    if (type_ == Type::kTimestamp)
+      column.append_int64(word);
+    else
+      column.append_float64(number(word));
+  }
+
+ private:
+  double number(int64_t word) const {
+    return type_ == Type::kFloat64 ? of_ordered_word(word) : static_cast<double>(word);
+  }
+  int64_t at(size_t rank) {
+    const auto place = words_.begin() + static_cast<std::ptrdiff_t>(rank);
+    std::nth_element(words_.begin(), place, words_.end());
+    return *place;
+  }
+  void append_at(size_t rank, Column& column) { append_word_of(at(rank), column); }
+
+  const Type type_;
+  const Output output_;
+  std::vector<int64_t> words_;
+};
 
 }  // namespace
 
@@ -169,8 +264,67 @@ void Aggregates::append_one(const Output& output, const KeyTable& table, const s
       }
       return;
     case Answer::kDistinct: return append_words(column, count, [&](size_t i) { return pool->sets[ids[i]].size(); });
+    case Answer::kApproxDistinct:
+      return append_words(column, count, [&](size_t i) { return pool->hyper_log_logs[ids[i]].estimate(); });
     case Answer::kCollect:
       for (size_t i = 0; i < count; ++i) append_list(pool->lists[ids[i]], column);
+      return;
+    case Answer::kSet:
+      for (size_t i = 0; i < count; ++i) {
+        if (part.kind == PartKind::kTextSet)
+          append_texts(pool->text_sets[ids[i]].sorted(), column);
+        else
+          append_set(pool->sets[ids[i]], column);
+      }
+      return;
+    case Answer::kTop:
+      for (size_t i = 0; i < count; ++i) {
+        if (part.kind == PartKind::kTopText)
+          append_texts(pool->top_texts[ids[i]].sorted(part.k), column);
+        else
+          append_list(pool->tops[ids[i]].sorted(part.k), column);
+      }
+      return;
+    case Answer::kFrequent:
+      for (size_t i = 0; i < count; ++i) append_frequent(pool->frequents[ids[i]].most(part.k), column);
+      return;
+    case Answer::kQuantile: {
+      Quantile quantile(part, output);
+      for (size_t i = 0; i < count; ++i) quantile.append(pool->values[ids[i]], column);
+      return;
+    }
+    case Answer::kApproxQuantile: {
+      const Quantile quantile(part, output);
+      for (size_t i = 0; i < count; ++i) {
+        const KllSketch& sketch = pool->klls[ids[i]];
+        if (sketch.count() == 0)
+          column.append_null();
+        else
+          quantile.append_word_of(sketch.quantile(output.q), column);
+      }
+      return;
+    }
+    case Answer::kCustom: {
+      Result<ColumnPtr> results = failure_.ok() ? pool->custom->results(ids, count) : failure_;
+      if (!results.ok()) note(part, results.status());
+      for (size_t i = 0; i < count; ++i) {
+        if (results.ok())
+          column.append_from(*results.value(), static_cast<int64_t>(i));
+        else
+          column.append_null();
+      }
+      return;
+    }
+    case Answer::kArg:
+      for (size_t i = 0; i < count; ++i) {
+        const auto chosen = load_cell<ArgCell>(cell(i));
+        if (chosen.mark != ArgCell::kValue)
+          column.append_null();
+        else if (part.is_text())
+          column.append_string(pool->chosen[ids[i]].value);
+        else
+          append_word(column, chosen.value);
+      }
       return;
   }
 }

@@ -1,0 +1,107 @@
+// Entries of later slices into entries.
+#include <algorithm>
+#include <cstring>
+
+#include "wrackline/window/aggregate.h"
+#include "wrackline/window/aggregate/changes.h"
+#include "wrackline/window/aggregate/numbers.h"
+
+namespace wrackline {
+namespace {
+
+void merge_text(const Part& part, uint8_t* cell, const uint8_t* other, std::string& text, const std::string& value,
+                Pool& pool) {
+  const auto mark = load_cell<int64_t>(cell);
+  const auto other_mark = load_cell<int64_t>(other);
+  bool replace = false;
+  switch (part.kind) {
+    case PartKind::kMinText: replace = other_mark != 0 && (mark == 0 || value < text); break;
+    case PartKind::kMaxText: replace = other_mark != 0 && (mark == 0 || value > text); break;
+    case PartKind::kFirstText: replace = other_mark < mark; break;
+    default: replace = other_mark >= mark;
+  }
+  if (!replace) return;
+  store_cell(cell, other_mark);
+  assign(text, value, pool);
+}
+
+}  // namespace
+
+void Aggregates::merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, const KeyTable& from,
+                       const std::vector<Pool>& from_pools, uint32_t from_id) const {
+  uint8_t* cells = table.cells(id);
+  const uint8_t* other_cells = from.cells(from_id);
+  if (with_head_) {
+    auto head = load_cell<EntryHead>(cells);
+    const auto other = load_cell<EntryHead>(other_cells);
+    head.rows += other.rows;
+    head.first = std::min(head.first, other.first);
+    head.last = std::max(head.last, other.last);
+    store_cell(cells, head);
+  }
+  for (const Part& part : parts_) {
+    const bool pooled = part.pool >= 0;
+    merge_part(part, cells + part.offset, other_cells + part.offset,
+               pooled ? &pools[static_cast<size_t>(part.pool)] : nullptr, id,
+               pooled ? &from_pools[static_cast<size_t>(part.pool)] : nullptr, from_id);
+  }
+}
+
+void Aggregates::merge_part(const Part& part, uint8_t* cell, const uint8_t* other, Pool* pool, uint32_t id,
+                            const Pool* from_pool, uint32_t from_id) const {
+  const auto merge_objects = [&](auto& objects, const auto& others, auto... more) {
+    change(*pool, objects[id], [&](auto& object) { object.merge(others[from_id], more...); });
+  };
+  switch (part.kind) {
+    case PartKind::kRows:
+    case PartKind::kNonNull: return store_cell(cell, load_cell<int64_t>(cell) + load_cell<int64_t>(other));
+    case PartKind::kSumInteger: return store_cell(cell, load_cell<__int128>(cell) + load_cell<__int128>(other));
+    case PartKind::kSumFloat:
+      return store_cell(cell, add(load_cell<DoubleDouble>(cell), load_cell<DoubleDouble>(other)));
+    case PartKind::kMinInteger: return store_cell(cell, std::min(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
+    case PartKind::kMaxInteger: return store_cell(cell, std::max(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
+    case PartKind::kMinFloat: return take_lower(cell, load_cell<double>(other));
+    case PartKind::kMaxFloat: return take_higher(cell, load_cell<double>(other));
+    case PartKind::kMoments:
+      return change_cell<Moments>(cell, [&](Moments moments) {
+        moments.merge(load_cell<Moments>(other));
+        return moments;
+      });
+    case PartKind::kFirst:
+      if (load_cell<Millis>(other) < load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
+      return;
+    case PartKind::kLast:
+      if (load_cell<Millis>(other) >= load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
+      return;
+    case PartKind::kArgMin:
+    case PartKind::kArgMax: {
+      const Chosen* chosen = from_pool == nullptr ? nullptr : &from_pool->chosen[from_id];
+      const std::string_view by = chosen == nullptr ? std::string_view() : chosen->by;
+      const std::string_view held_by = chosen == nullptr ? std::string_view() : pool->chosen[id].by;
+      if (!chooses(part, load_cell<ArgCell>(cell), load_cell<ArgCell>(other), held_by, by)) return;
+      std::memcpy(cell, other, sizeof(ArgCell));
+      if (chosen == nullptr) return;
+      assign(pool->chosen[id].by, chosen->by, *pool);
+      assign(pool->chosen[id].value, chosen->value, *pool);
+      return;
+    }
+    case PartKind::kMinText:
+    case PartKind::kMaxText:
+    case PartKind::kFirstText:
+    case PartKind::kLastText: return merge_text(part, cell, other, pool->texts[id], from_pool->texts[from_id], *pool);
+    case PartKind::kCollect: return merge_objects(pool->lists, from_pool->lists, part.is_text());
+    case PartKind::kDistinct: return merge_objects(pool->sets, from_pool->sets);
+    case PartKind::kTextSet: return merge_objects(pool->text_sets, from_pool->text_sets);
+    case PartKind::kValues: return merge_objects(pool->values, from_pool->values);
+    case PartKind::kTop: return merge_objects(pool->tops, from_pool->tops, part.k);
+    case PartKind::kTopText: return merge_objects(pool->top_texts, from_pool->top_texts, part.k);
+    case PartKind::kApproxDistinct: return merge_objects(pool->hyper_log_logs, from_pool->hyper_log_logs);
+    case PartKind::kApproxQuantile: return merge_objects(pool->klls, from_pool->klls);
+    case PartKind::kCustom:
+      if (failure_.ok()) note(part, pool->custom->merge(id, *from_pool->custom, from_id));
+      return;
+    case PartKind::kFrequent: return merge_objects(pool->frequents, from_pool->frequents, part.k);
+  }
+}
+
+}  // namespace wrackline

@@ -527,7 +527,7 @@ class KeyedStream:
             null_key == "group",
             name,
         )
-        if window.kind in ("session", "rolling"):
+        if window.kind == "rolling":
             raise NotYetError(f"{label}: {window.kind} comes with a later version")
         windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed

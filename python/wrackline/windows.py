@@ -6,7 +6,7 @@
     >>> wl.hopping("1h", "5m", offset="30s")
     hopping("1h", "5m", offset="30s")
 
-`session`, `calendar` and `rolling` are checked already, and come with a later version.
+`rolling` is checked already, and comes with a later version.
 """
 
 from __future__ import annotations
@@ -99,11 +99,17 @@ def hopping(size: Duration, slide: Duration, *, offset: Duration = 0, tz: None =
 
 
 def session(gap: Duration) -> Window:
-    """Records of a key that are at most `gap` apart. Comes with a later version.
+    """Records of a key that are at most `gap` apart: from the first of them to the last + gap.
+
+    A session that comes out again with other bounds, since records came late or its panes are early, takes its row back
+    first: a row with ``pane="merged"``, the old bounds and null aggregates.
 
     >>> import wrackline as wl
-    >>> wl.session("30m")
-    session("30m")
+    >>> rows = wl.from_records([{"user": "a", "ts": minute * 60_000} for minute in (0, 20, 50, 90)])
+    >>> clicks = wl.Job("example").read(rows, time="ts").key_by("user")
+    >>> visits = clicks.window(wl.session("30m")).agg(clicks=wl.count())
+    >>> [(f"{row['window_start']:%H:%M}-{row['window_end']:%H:%M}", row["clicks"]) for row in visits.collect().rows()]
+    [('00:00-01:20', 3), ('01:30-02:00', 1)]
     """
     length = _positive(gap, "session: gap")
     return Window("session", f"session({_quoted(length)})", {"gap": length})

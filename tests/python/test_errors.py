@@ -36,7 +36,6 @@ def test_job_errors_are_value_errors_too() -> None:
 
 
 LATER: list[Callable[[], Any]] = [
-    lambda: readings().key_by("truck_id").window(wl.session("5m")),
     lambda: readings().key_by("truck_id").window(wl.calendar("day", tz="Europe/Berlin", starts_at="06:00")),
     lambda: readings().key_by("truck_id").window(wl.rolling("5m")),
     lambda: readings().key_by("truck_id").window(wl.count_window(10)),

@@ -79,6 +79,19 @@ void Aggregates::reset(KeyTable& table, std::vector<Pool>& pools, uint32_t id) c
   }
 }
 
+void Aggregates::clear_entry(std::vector<Pool>& pools, uint32_t id) const {
+  for (const Part& part : parts_) {
+    if (part.pool >= 0) give_back(pools[static_cast<size_t>(part.pool)], part.pool_kind, id);
+  }
+}
+
+void Aggregates::swap_entries(std::vector<Pool>& pools, uint32_t a, uint32_t b) const {
+  grow_pools(pools, std::max(a, b) + 1);
+  for (const Part& part : parts_) {
+    if (part.pool >= 0) swap_objects(pools[static_cast<size_t>(part.pool)], part.pool_kind, a, b);
+  }
+}
+
 void Aggregates::grow_pools(std::vector<Pool>& pools, uint32_t count) const {
   for (const Part& part : parts_) {
     if (part.pool >= 0) grow(pools[static_cast<size_t>(part.pool)], part.pool_kind, count);

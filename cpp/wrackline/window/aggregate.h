@@ -57,6 +57,9 @@ class Aggregates {
   // Objects for entries up to `count`, empty.
   void grow_pools(std::vector<Pool>& pools, uint32_t count) const;
   void clear_pools(std::vector<Pool>& pools, uint32_t count) const;
+  // The objects of one entry: emptied, and given back where they are large.
+  void clear_entry(std::vector<Pool>& pools, uint32_t id) const;
+  void swap_entries(std::vector<Pool>& pools, uint32_t a, uint32_t b) const;
 
   // The name of an integer sum of this entry that int64 cannot hold; null: there is none.
   const std::string* overflow(const uint8_t* cells) const;

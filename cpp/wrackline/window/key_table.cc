@@ -1,6 +1,7 @@
 #include "wrackline/window/key_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <new>
 
@@ -27,7 +28,10 @@ TableKey row_key(const KeyPacker& keys, int64_t row) {
   return table_key::with_hash(key.data(), key.size(), hash64(key));
 }
 
-KeyTable::KeyTable(Buffer<uint8_t> initial) : initial_(std::move(initial)), stride_(kKeyBytes + initial_.size()) {}
+KeyTable::KeyTable(Buffer<uint8_t> initial, Keys keys)
+    : initial_(std::move(initial)), stride_(kKeyBytes + initial_.size()), erases_(keys == Keys::kGo) {
+  if (erases_) free_places_.resize(33);
+}
 
 uint32_t KeyTable::find(const TableKey& key) const {
   if (slots_.empty()) return kNone;
@@ -56,14 +60,13 @@ void KeyTable::resolve(const KeyPacker& keys, const uint32_t* rows, size_t count
 }
 
 uint32_t KeyTable::insert(const TableKey& key, uint32_t slot) {
-  const uint32_t id = count_;
-  append_entry();
+  const uint32_t id = new_entry(Use::kKey);
   uint8_t* place = entry(id);
   std::memcpy(place, &key.word0, 8);
   uint64_t word1 = key.word1;
   if (key.length > kInlineBytes) {
-    word1 = arena_.size();
-    arena_.insert(arena_.end(), key.bytes, key.bytes + key.length);
+    word1 = new_arena_place(key);
+    std::memcpy(arena_.data() + word1, key.bytes, key.length);
   }
   std::memcpy(place + 8, &word1, 8);
   std::memcpy(place + 16, &key.length, 4);
@@ -72,6 +75,71 @@ uint32_t KeyTable::insert(const TableKey& key, uint32_t slot) {
   slots_[slot] = slot_value(key.tag, id);
   if (size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
   return id;
+}
+
+uint64_t KeyTable::new_arena_place(const TableKey& key) {
+  const uint64_t end = arena_.size();
+  if (!erases_) {
+    arena_.resize(end + key.length);
+    return end;
+  }
+  std::vector<uint64_t>& free = free_places_[static_cast<size_t>(std::bit_width(key.length - 1))];
+  if (free.empty()) {
+    arena_.resize(end + std::bit_ceil(uint64_t{key.length}));
+    return end;
+  }
+  const uint64_t place = free.back();
+  free.pop_back();
+  return place;
+}
+
+uint32_t KeyTable::new_entry(Use use) {
+  uint32_t id = count_;
+  if (!free_.empty()) {
+    id = free_.back();
+    free_.pop_back();
+  } else {
+    append_entry();
+    if (erases_) uses_.push_back(0);
+  }
+  if (erases_) uses_[id] = static_cast<uint8_t>(use);
+  return id;
+}
+
+uint32_t KeyTable::insert_hidden(uint32_t id) {
+  const uint32_t hidden = new_entry(Use::kHidden);
+  std::memcpy(entry(hidden), entry(id), kKeyBytes);
+  if (!initial_.empty()) std::memcpy(cells(hidden), initial_.data(), initial_.size());
+  // Slots have room for the largest id, whether it is that of a key or not.
+  if (size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
+  return hidden;
+}
+
+void KeyTable::free_entry(uint32_t id) {
+  uses_[id] = static_cast<uint8_t>(Use::kFree);
+  free_.push_back(id);
+}
+
+void KeyTable::release_hidden(uint32_t id) {
+  WL_CHECK(use(id) == Use::kHidden);
+  free_entry(id);
+}
+
+void KeyTable::erase(uint32_t id) {
+  WL_CHECK(use(id) == Use::kKey);
+  uint32_t hole = tag_at(entry(id)) & mask_;
+  while ((slots_[hole] & mask_) != id + 1) hole = (hole + 1) & mask_;
+  // What probed past the hole moves into it.
+  for (uint32_t slot = (hole + 1) & mask_; slots_[slot] != 0; slot = (slot + 1) & mask_) {
+    const uint32_t home = tag_at(entry((slots_[slot] & mask_) - 1)) & mask_;
+    if (((slot - home) & mask_) < ((slot - hole) & mask_)) continue;
+    slots_[hole] = slots_[slot];
+    hole = slot;
+  }
+  slots_[hole] = 0;
+  if (const uint32_t length = length_at(entry(id)); length > kInlineBytes)
+    free_places_[static_cast<size_t>(std::bit_width(length - 1))].push_back(arena_offset_at(entry(id)));
+  free_entry(id);
 }
 
 void KeyTable::append_entry() {
@@ -103,7 +171,9 @@ void KeyTable::grow_index() {
   slots_ = Buffer<uint32_t>();
   slots_.assign(size, 0);
   mask_ = static_cast<uint32_t>(size - 1);
-  for (uint32_t id = 0; id < count_; ++id) place(tag_at(entry(id)), id);
+  for (uint32_t id = 0; id < count_; ++id) {
+    if (!erases_ || use(id) == Use::kKey) place(tag_at(entry(id)), id);
+  }
 }
 
 void KeyTable::place(uint32_t tag, uint32_t id) {
@@ -147,6 +217,9 @@ bool KeyTable::mostly_dirty() const {
 
 void KeyTable::clear() {
   count_ = 0;
+  uses_.clear();
+  free_.clear();
+  for (std::vector<uint64_t>& places : free_places_) places.clear();
   arena_.clear();
   arena_frozen_ = 0;
   std::fill(slots_.begin(), slots_.end(), uint32_t{0});
@@ -156,6 +229,8 @@ void KeyTable::clear() {
 int64_t KeyTable::allocated_bytes() const {
   size_t bytes =
       slots_.capacity() * sizeof(uint32_t) + arena_.capacity() + dirty_.capacity() + chunks_.capacity() * sizeof(Chunk);
+  bytes += uses_.capacity() + free_.capacity() * sizeof(uint32_t);
+  for (const std::vector<uint64_t>& places : free_places_) bytes += places.capacity() * sizeof(uint64_t);
   if (!chunks_.empty()) bytes += (first_chunk_rows_ + (chunks_.size() - 1) * kChunkRows) * stride_;
   return static_cast<int64_t>(bytes);
 }

@@ -7,6 +7,9 @@
 // others are those of the hash, so that nearly no wrong entry is looked at. It grows from the hashes
 // in the entries.
 //
+// Keys can be erased from a table that was made for it: a freed entry's id goes to a later key, and so does its place
+// in the arena, where such a table rounds lengths up to powers of two. It has no freeze() and restore().
+//
 // Not thread-safe. Pointers to entries are valid until the next insertion.
 #pragma once
 
@@ -99,9 +102,12 @@ class KeyTable {
   static constexpr uint32_t kChunkRows = 1024;
   static constexpr size_t kBlock = 128;  // rows that resolve() takes at once
   static constexpr size_t kAhead = 16;
+  static constexpr size_t kLine = 64;  // of the cache; chunks begin with one
+
+  enum class Keys : uint8_t { kStay, kGo };
 
   // New entries start with a copy of `initial` as their cells.
-  explicit KeyTable(Buffer<uint8_t> initial);
+  explicit KeyTable(Buffer<uint8_t> initial, Keys keys = Keys::kStay);
 
   uint32_t count() const { return count_; }
   size_t cell_bytes() const { return initial_.size(); }
@@ -116,6 +122,10 @@ class KeyTable {
 
   uint8_t* entry(uint32_t id) { return chunks_[id / kChunkRows].get() + size_t{id % kChunkRows} * stride_; }
   const uint8_t* entry(uint32_t id) const { return chunks_[id / kChunkRows].get() + size_t{id % kChunkRows} * stride_; }
+  void prefetch(uint32_t id) const {
+    __builtin_prefetch(entry(id), 1);
+    if (stride_ > kLine) __builtin_prefetch(entry(id) + kLine, 1);
+  }
   uint8_t* cells(uint32_t id) { return entry(id) + kKeyBytes; }
   const uint8_t* cells(uint32_t id) const { return entry(id) + kKeyBytes; }
   std::string_view key(uint32_t id) const { return key_at(entry(id)); }
@@ -136,6 +146,16 @@ class KeyTable {
   }
   // The key of an entry of this or another table, without hashing it again.
   TableKey table_key(uint32_t id) const;
+
+  // Only with Keys::kGo. Entries from 0 to count() are keys, hidden entries and free ones.
+  enum class Use : uint8_t { kKey, kHidden, kFree };
+  Use use(uint32_t id) const { return static_cast<Use>(uses_[id]); }
+  uint32_t in_use() const { return count_ - static_cast<uint32_t>(free_.size()); }
+  // Another entry with the key of entry `id`, that is not found by it. It must be released before the key is erased.
+  uint32_t insert_hidden(uint32_t id);
+  void release_hidden(uint32_t id);
+  void erase(uint32_t id);
+  void prefetch_index(uint32_t id) const { __builtin_prefetch(&slots_[tag_at(entry(id)) & mask_], 1); }
 
   // Entries of a dirty chunk go into the next freeze().
   void mark_dirty(uint32_t id) { dirty_[id / kChunkRows] = 1; }
@@ -182,6 +202,9 @@ class KeyTable {
   template <typename F>
   void each_in_blocks(const KeyPacker& keys, const uint32_t* rows, size_t count, F f);
   uint32_t insert(const TableKey& key, uint32_t slot);
+  uint32_t new_entry(Use use);
+  void free_entry(uint32_t id);
+  uint64_t new_arena_place(const TableKey& key);
   void append_entry();
   void ensure_chunk();
   void grow_index();
@@ -192,6 +215,10 @@ class KeyTable {
 
   Buffer<uint8_t> initial_;
   size_t stride_;
+  bool erases_;
+  Bytes uses_;                                      // one per entry, if keys are erased
+  Buffer<uint32_t> free_;                           // entries
+  std::vector<std::vector<uint64_t>> free_places_;  // [n]: of 2^n bytes in the arena
   uint32_t count_ = 0;
   uint32_t first_chunk_rows_ = 0;  // what chunk 0 holds: it grows, so that small slices stay small
   std::vector<Chunk> chunks_;
@@ -222,7 +249,7 @@ void KeyTable::each_of_block(size_t count, MakeKey make_key, F f) {
     }
     // Equal bits are nearly always those of the right entry.
     ids[i] = value == 0 ? kNone : (value & mask_) - 1;
-    if (value != 0) __builtin_prefetch(entry(ids[i]), 1);
+    if (value != 0) prefetch(ids[i]);
   };
   const auto finish = [&](size_t i) {
     uint32_t id = ids[i];

@@ -51,6 +51,9 @@ class ResultBuilder {
   // The entries as panes of one window. `revisions`: one per entry, null for 0. An entry whose sum does not fit is
   // a dead pane instead. Counts panes, panes_dead and rows_out; emits full batches.
   void put(const Entries& entries, Span window, const int64_t* revisions, Pane pane, StepCounts& counts, Emitter& out);
+  // The same for entries that have a window each.
+  void put_each(const Entries& entries, const Span* windows, const int64_t* revisions, Pane pane, StepCounts& counts,
+                Emitter& out);
   // The withdrawal of a session's row: null aggregates. Counts a row.
   void put_merged(const KeyTable& table, uint32_t id, Span window, int64_t revision, StepCounts& counts, Emitter& out);
   void move(Millis watermark) { moves_.push_back({rows_, watermark}); }

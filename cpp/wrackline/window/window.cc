@@ -137,7 +137,8 @@ bool needs_entry_head(const WindowSpec& spec) {
 }
 
 bool WindowSpec::emits_more_than_once() const {
-  if (as<RollingWindow>() || as<CountWindow>() || emit != EmitMode::kAccumulate) return false;
+  if (as<RollingWindow>() || as<CountWindow>() || emit == EmitMode::kFinalOnly) return false;
+  if (emit == EmitMode::kDelta && !as<SessionWindow>()) return false;  // the rows of a session may be withdrawn
   return allowed_lateness > 0 || early || early_rows;
 }
 
@@ -195,8 +196,8 @@ std::string describe_window(const WindowKind& kind) {
 
 Result<std::unique_ptr<Step>> make_window_step(std::string name, const WindowSpec& spec, const SchemaPtr& input) {
   WL_ASSIGN_OR_RETURN(WindowShape shape, shape_of(spec, input));
-  if (spec.as<SessionWindow>() || spec.as<RollingWindow>())
-    return Status::invalid(kind_name(spec.kind) + " comes with a later version");
+  if (spec.as<SessionWindow>()) return make_session_step(std::move(name), std::move(shape));
+  if (spec.as<RollingWindow>()) return Status::invalid(kind_name(spec.kind) + " comes with a later version");
   return make_slice_step(std::move(name), std::move(shape));
 }
 

@@ -135,5 +135,16 @@ TEST(WindowBuildTest, FingerprintTellsWhatShapesTheStateAndNothingElse) {
   EXPECT_NE(print(good()), print(other));
 }
 
+TEST(WindowBuildTest, RowsOfASessionThatMayBeWithdrawnAreNoRowsOfAChain) {
+  WindowSpec spec = WindowSpec::of(SessionWindow{1000});
+  EXPECT_FALSE(spec.emits_more_than_once());
+  spec.emit = EmitMode::kDelta;
+  EXPECT_FALSE(spec.emits_more_than_once());
+  spec.allowed_lateness = 1;
+  EXPECT_TRUE(spec.emits_more_than_once());
+  spec.emit = EmitMode::kFinalOnly;
+  EXPECT_FALSE(spec.emits_more_than_once());
+}
+
 }  // namespace
 }  // namespace wrackline::testing

@@ -142,6 +142,29 @@ void reset(Pool& pool, PoolKind kind, uint32_t id) {
   });
 }
 
+void give_back(Pool& pool, PoolKind kind, uint32_t id) {
+  constexpr int64_t kKept = 1024;
+  if (kind == PoolKind::kCustom) return pool.custom->reset(id);
+  with_objects(pool, kind, [&](auto& objects) {
+    if (id >= objects.size()) return;
+    if constexpr (kOfTexts<decltype(objects)>) {
+      objects[id].clear();
+    } else {
+      change(pool, objects[id], [&](auto& object) {
+        if (object.allocated_bytes() > kKept)
+          object = std::decay_t<decltype(object)>();
+        else
+          object.clear();
+      });
+    }
+  });
+}
+
+void swap_objects(Pool& pool, PoolKind kind, uint32_t a, uint32_t b) {
+  if (kind == PoolKind::kCustom) return pool.custom->swap(a, b);
+  with_objects(pool, kind, [&](auto& objects) { std::swap(objects[a], objects[b]); });
+}
+
 void write(const Pool& pool, PoolKind kind, uint32_t id, ByteWriter& out) {
   with_objects(pool, kind, [&](const auto& objects) {
     if constexpr (kOfTexts<decltype(objects)>)

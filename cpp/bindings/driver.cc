@@ -9,9 +9,10 @@
 #include "plan.h"
 #include "stats.h"
 #include "tap.h"
+#include <pybind11/stl.h>
+
 #include "wrackline/job/memory_exchange.h"
 #include "wrackline/job/stages.h"
-#include <pybind11/stl.h>
 
 namespace wrackline::bindings {
 namespace {
@@ -169,7 +170,8 @@ class Driver {
       Seat& seat = workers_[i];
       if (seat.done) continue;
       const auto& upstream = stages_[i].upstream;
-      if (!upstream.empty() && std::all_of(upstream.begin(), upstream.end(), [&](size_t u) { return workers_[u].done; }))
+      if (!upstream.empty() &&
+          std::all_of(upstream.begin(), upstream.end(), [&](size_t u) { return workers_[u].done; }))
         seat.worker->finish_at_end();
       WL_ASSIGN_OR_RETURN(const Progress progress, seat.worker->step());
       seat.done = progress == Progress::kDone;
@@ -195,8 +197,9 @@ class Driver {
 
 void register_driver(py::module_& m) {
   py::class_<Driver>(m, "Driver")
-      .def(py::init<const PlanHandle&, const std::vector<RowsHandle*>&, std::shared_ptr<Tap>, Millis>(), py::arg("plan"),
-           py::kw_only(), py::arg("rows") = std::vector<RowsHandle*>(), py::arg("tap"), py::arg("clock") = 0)
+      .def(py::init<const PlanHandle&, const std::vector<RowsHandle*>&, std::shared_ptr<Tap>, Millis>(),
+           py::arg("plan"), py::kw_only(), py::arg("rows") = std::vector<RowsHandle*>(), py::arg("tap"),
+           py::arg("clock") = 0)
       .def("append", &Driver::append, py::arg("topic"), py::arg("value"), py::kw_only(), py::arg("key") = py::none(),
            py::arg("timestamp") = py::none())
       .def("step", &Driver::step)

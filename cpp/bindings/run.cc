@@ -241,8 +241,8 @@ void register_run(py::module_& m) {
            py::arg("transaction_timeout") = 10'000, py::arg("max_dead_share") = 0.0, py::arg("max_dead_count") = 0);
 
   py::class_<RunHandle>(m, "Run")
-      .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*, const std::vector<RowsHandle*>&,
-                    std::shared_ptr<Tap>>(),
+      .def(py::init<const PlanHandle&, const std::optional<JobOptions>&, const LogHandle*,
+                    const std::vector<RowsHandle*>&, std::shared_ptr<Tap>>(),
            py::arg("plan"), py::kw_only(), py::arg("options") = py::none(), py::arg("log") = py::none(),
            py::arg("rows") = std::vector<RowsHandle*>(), py::arg("tap") = py::none())
       .def("loop", &RunHandle::loop, py::kw_only(), py::arg("progress") = py::none(), py::arg("every_ms") = 250,

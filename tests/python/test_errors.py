@@ -36,12 +36,7 @@ def test_job_errors_are_value_errors_too() -> None:
 
 
 LATER: list[Callable[[], Any]] = [
-    lambda: readings().key_by("truck_id").window(wl.calendar("day", tz="Europe/Berlin", starts_at="06:00")),
     lambda: readings().key_by("truck_id").window(wl.rolling("5m")),
-    lambda: readings().key_by("truck_id").window(wl.count_window(10)),
-    lambda: bounded().key_by("truck_id").window(wl.global_window()),
-    lambda: window(emit="delta"),
-    lambda: window(early="10s"),
 ]
 
 
@@ -77,16 +72,6 @@ def test_a_failed_step_leaves_the_job_as_it_was() -> None:
         stream.key_by("k").window(wl.tumbling(10)).agg(n=wl.count(), m=wl.mean("w"))
     assert repr(job) == before
     assert len(stream.key_by("k").window(wl.tumbling(10)).agg(n=wl.count()).collect()) == 1
-
-
-def test_several_partitions_need_to_know_by_what() -> None:
-    with wl.Log("memory:") as lg:
-        lg.create("readings", partitions=3)
-        job = wl.Job("fleet", log=lg)
-        source = job.read("readings", Reading, time="ts", out_of_orderness="30s")
-        source.key_by("truck_id").window(wl.tumbling("5m")).agg(n=wl.count()).write("counts")
-        with pytest.raises(wl.InvalidJobError, match='partitioned_by="truck_id"'):
-            job.run(until="now")
 
 
 def test_an_unknown_topic_names_the_nearest() -> None:

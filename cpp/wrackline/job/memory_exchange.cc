@@ -13,10 +13,10 @@ Result<std::unique_ptr<MemoryExchange>> MemoryExchange::make(const std::vector<S
       const ExchangeTo& to = *sink.exchange;
       WL_RETURN_IF_ERROR(exchange->log_->create_topic(sink.topic, to.partitions, TopicUse::kInternal));
       exchange->sinks_.emplace(std::pair(sink.topic, to.source), ExchangeSink({.topic = sink.topic,
-                                                                              .partitions = to.partitions,
-                                                                              .source = to.source,
-                                                                              .source_partitions = stage.partitions,
-                                                                              .key_columns = to.key_columns}));
+                                                                               .partitions = to.partitions,
+                                                                               .source = to.source,
+                                                                               .source_partitions = stage.partitions,
+                                                                               .key_columns = to.key_columns}));
     }
   }
   return exchange;

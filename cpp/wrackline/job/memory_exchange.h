@@ -1,5 +1,5 @@
-// MemoryExchange: the repartition topics of a run with a tap (throw-away copies, the test driver), in a memory log of its
-// own. Nothing is committed there; all stages are stepped by one thread.
+// MemoryExchange: the repartition topics of a run with a tap (throw-away copies, the test driver), in a memory log of
+// its own. Nothing is committed there; all stages are stepped by one thread.
 #pragma once
 
 #include <map>

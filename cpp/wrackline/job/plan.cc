@@ -287,8 +287,9 @@ Result<StreamRef> Plan::window(StreamRef input, WindowSpec spec, bool key_given,
   }
   if (!key_given) {
     return Status::invalid(
-        named + ": a window needs a key: call .key_by(\"column\", ...) before it, .key_by() for the whole stream, or give "
-                "per_partition=True");
+        named +
+        ": a window needs a key: call .key_by(\"column\", ...) before it, .key_by() for the whole stream, or give "
+        "per_partition=True");
   }
   if (node(input.node).emits_more_than_once) {
     return Status::invalid(
@@ -494,8 +495,7 @@ std::string describe_source(const SourceSpec& source) {
           " watermark=" + std::to_string(static_cast<int>(watermark.kind)) + ":" +
           (watermark.out_of_orderness ? format_duration(*watermark.out_of_orderness) : "-") + ":" + watermark.column +
           " idle_after=" + (watermark.idle_after ? format_duration(*watermark.idle_after) : "off") + ":" +
-          std::to_string(static_cast<int>(watermark.idle_advance)) +
-          " partitioned_by=" + list(source.partitioned_by) +
+          std::to_string(static_cast<int>(watermark.idle_advance)) + " partitioned_by=" + list(source.partitioned_by) +
           " max_record_bytes=" + std::to_string(source.max_record_bytes);
   if (source.exchange) {
     text += " exchange sources=" + std::to_string(source.exchange->sources) +

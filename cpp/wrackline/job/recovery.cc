@@ -270,7 +270,9 @@ Status Worker::make_slots(const Offsets& offsets) {
     slot->committed.recovery_count = recoveries;
     slot->committed.job_hash = plan_->hash();
     slot->committed.journal_offset = journal_end;
-    if (!env_.rows) {
+    if (const auto fresh = env_.fresh_from.find(slot->partition); fresh != env_.fresh_from.end()) {
+      slot->committed.start_offset = fresh->second;
+    } else if (!env_.rows) {
       WL_ASSIGN_OR_RETURN(slot->committed.start_offset, env_.log->start_offset(slot->input));
     }
     slot->committed_offset = slot->committed.start_offset;

@@ -207,6 +207,18 @@ JobOptions options_of(const Stage& stage, const JobOptions& options) {
   return own;
 }
 
+// Where a topic's partitions end; none: it does not exist.
+Result<std::map<int32_t, int64_t>> ends_of(Log& log, const std::string& topic) {
+  std::map<int32_t, int64_t> ends;
+  const Result<TopicInfo> info = log.topic(topic);
+  if (info.status().code() == Code::kNotFound) return ends;
+  WL_RETURN_IF_ERROR(info.status());
+  for (int32_t partition = 0; partition < info->partitions; ++partition) {
+    WL_ASSIGN_OR_RETURN(ends[partition], log.end_offset({topic, partition}, Isolation::kReadUncommitted));
+  }
+  return ends;
+}
+
 }  // namespace
 
 Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions& options, const RunEnv& env) {
@@ -217,6 +229,10 @@ Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions
     const Stage& stage = stages_[number];
     const std::string& name = stage.plan->stage();
     const auto shared = std::make_shared<SharedRun>();
+    std::map<int32_t, int64_t> fresh_from;
+    if (env.tap == nullptr && options.fresh && !stage.upstream.empty()) {
+      WL_ASSIGN_OR_RETURN(fresh_from, ends_of(*env.log, stage.plan->source().topic));
+    }
     for (int64_t i = 0; i < (env.tap ? 1 : options.workers); ++i) {
       auto seat = std::make_unique<Seat>();
       seat->stage = number;
@@ -226,7 +242,8 @@ Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions
                        .failpoints = &seat->failpoints,
                        .tap = env.tap,
                        .exchange = exchange_.get(),
-                       .run = shared};
+                       .run = shared,
+                       .fresh_from = fresh_from};
       if (stage.source >= 0 && sources[static_cast<size_t>(stage.source)]->topic.empty()) {
         const auto rows_before = std::count_if(sources.begin(), sources.begin() + stage.source,
                                                [](const SourceSpec* source) { return source->topic.empty(); });
@@ -417,7 +434,8 @@ std::map<int32_t, Ledger> Run::ledger() {
     }
   }
   std::map<int32_t, Ledger> all;
-  for (const auto& [name, ledger] : by_stage) all[name.first].insert(all[name.first].end(), ledger.begin(), ledger.end());
+  for (const auto& [name, ledger] : by_stage)
+    all[name.first].insert(all[name.first].end(), ledger.begin(), ledger.end());
   return all;
 }
 

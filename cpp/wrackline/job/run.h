@@ -33,9 +33,9 @@ class Run {
   ~Run();
 
   // Steps the workers until all are done: the first one in this thread, the others each in one of their own (with a tap
-  // all of them in this one). The first that fails ends the others in order; a stage ends when those before it have. Calls `tick` about every `tick_ms`, or when the tap is full, with what they
-  // did together; it returns false to stop in order (commit and checkpoint). If it throws, the run ends where it
-  // stands. From one thread.
+  // all of them in this one). The first that fails ends the others in order; a stage ends when those before it have.
+  // Calls `tick` about every `tick_ms`, or when the tap is full, with what they did together; it returns false to stop
+  // in order (commit and checkpoint). If it throws, the run ends where it stands. From one thread.
   Status loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms);
 
   void request_stop();  // from any thread

@@ -55,9 +55,7 @@ class StageMaker {
     std::vector<std::string> partitioned_by;  // rows that are equal in these are in one partition; empty: not known
   };
 
-  StreamRef stream_of(StreamRef of) const {
-    return {places_[static_cast<size_t>(of.node)].stream.node, of.port};
-  }
+  StreamRef stream_of(StreamRef of) const { return {places_[static_cast<size_t>(of.node)].stream.node, of.port}; }
   Place& place(StreamRef of) { return places_[static_cast<size_t>(of.node)]; }
 
   Status add(int number, const Plan::Node& node) {
@@ -72,8 +70,8 @@ class StageMaker {
       here = above;
       WindowSpec spec = *window;
       WL_ASSIGN_OR_RETURN(here.stream, plan_of(here).window(above.stream, std::move(spec), true, node.name));
-      here.partitioned_by = contains_all(window->key_columns, above.partitioned_by) ? above.partitioned_by
-                                                                                   : std::vector<std::string>();
+      here.partitioned_by =
+          contains_all(window->key_columns, above.partitioned_by) ? above.partitioned_by : std::vector<std::string>();
       return {};
     }
     here = place(node.input);
@@ -91,7 +89,8 @@ class StageMaker {
   }
 
   bool of_dead_letters(int number) const {
-    while (number != Plan::kDeadLetters && !Plan::inputs_of(job_.node(number)).empty()) number = job_.node(number).input.node;
+    while (number != Plan::kDeadLetters && !Plan::inputs_of(job_.node(number)).empty())
+      number = job_.node(number).input.node;
     return number == Plan::kDeadLetters;
   }
 
@@ -215,7 +214,7 @@ class StageMaker {
   std::vector<Place> places_;  // by node of the job
   std::vector<Building> stages_;
   std::vector<std::vector<StreamRef>> dead_letters_;  // by stage and node of the job, of those below dead letters
-  int source_ = -1;  // the number of the one that was met last
+  int source_ = -1;                                   // the number of the one that was met last
 };
 
 Result<std::vector<Stage>> make_stages(const std::shared_ptr<const Plan>& job,

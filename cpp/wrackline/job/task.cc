@@ -24,8 +24,8 @@ Result<std::unique_ptr<Task>> Task::make(std::shared_ptr<const Plan> plan, Topic
   const SourceSpec& source = plan->source();
   if (source.exchange) {
     WL_ASSIGN_OR_RETURN(auto steps, plan->make_steps(source.schema));
-    auto task = std::unique_ptr<Task>(
-        new Task(std::move(plan), std::move(input), sink, source.schema, std::move(steps)));
+    auto task =
+        std::unique_ptr<Task>(new Task(std::move(plan), std::move(input), sink, source.schema, std::move(steps)));
     task->inputs_.emplace(source.exchange->sources, source.exchange->idle_advance);
     task->on_probation_ = false;
     return task;

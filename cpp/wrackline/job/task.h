@@ -108,7 +108,9 @@ class Task final : private Emitter {
     if (time_) time_->start(clock_now);
   }
   Millis watermark() const { return time_ ? time_->watermark() : inputs_->watermark(); }
-  Millis last_watermark() const { return time_ ? time_->last_watermark() : inputs_->last_watermark(); }  // without the end
+  Millis last_watermark() const {
+    return time_ ? time_->last_watermark() : inputs_->last_watermark();
+  }  // without the end
   bool ended() const { return ended_; }
   void reopen() {  // an input that had ended goes on; W is what it was
     ended_ = false;
@@ -159,7 +161,7 @@ class Task final : private Emitter {
   Status take_block(std::string_view bytes);
   Status decide_idle(Millis clock_now, bool was_idle, std::optional<Millis> decided);
   bool feeds_exchange() const { return !marks_.empty(); }
-  void give(StreamRef from, Batch batch);           // to the inboxes and sinks below
+  void give(StreamRef from, Batch batch);  // to the inboxes and sinks below
   Status flush_dead_letters();
   void pass_move(Millis before, Millis after);  // a batch without rows
   // Row `row` of `batch`: its original record, or for bounded rows and results the row as JSON.

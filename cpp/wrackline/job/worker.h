@@ -79,6 +79,8 @@ struct WorkerEnv {
   TraceSink* trace = nullptr;
   std::string instance;            // ClientOptions::instance
   std::shared_ptr<SharedRun> run;  // null: it is the run's only worker
+  // fresh=True, of a repartition topic: by partition, where the rows of earlier runs end.
+  std::map<int32_t, int64_t> fresh_from = {};
 };
 
 struct WorkerStats {

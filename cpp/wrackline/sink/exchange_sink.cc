@@ -25,8 +25,7 @@ Status ExchangeSink::write(const Batch& batch, int32_t from, Millis clock_now, s
   }
   for (size_t partition = 0; partition < rows_of_.size(); ++partition) {
     if (rows_of_[partition].empty()) continue;
-    WL_RETURN_IF_ERROR(
-        add_block(batch, rows_of_[partition], header, clock_now, out[static_cast<int32_t>(partition)]));
+    WL_RETURN_IF_ERROR(add_block(batch, rows_of_[partition], header, clock_now, out[static_cast<int32_t>(partition)]));
   }
   return {};
 }

@@ -5,7 +5,8 @@
 namespace wrackline {
 
 Status Inputs::expect(uint32_t source, int32_t partitions) {
-  if (source >= partitions_.size()) return Status::corruption("source " + std::to_string(source) + " is not merged here");
+  if (source >= partitions_.size())
+    return Status::corruption("source " + std::to_string(source) + " is not merged here");
   for (int32_t& known = partitions_[source]; known < partitions; ++known) inputs_.try_emplace({source, known});
   return {};
 }

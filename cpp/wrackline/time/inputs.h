@@ -28,9 +28,9 @@ struct UpstreamMark {
   Millis watermark = kMinusInfinity;
   bool idle = false;
   bool ended = false;
-  Millis clock = 0;                  // what its clock shows
+  Millis clock = 0;                     // what its clock shows
   Millis closes_from = kMinusInfinity;  // the largest event time it has seen - its out-of-orderness
-  Millis seen_at = 0;                // what its clock showed then
+  Millis seen_at = 0;                   // what its clock showed then
   friend bool operator==(const UpstreamMark&, const UpstreamMark&) = default;
 };
 

@@ -89,9 +89,7 @@ class TimeStage {
   bool apply_decision(Millis watermark);
   bool idle() const { return input_.idle; }
   // What idle_advance="close" counts from: the largest event time - out-of-orderness, and when it was seen.
-  std::pair<Millis, Millis> closes_from() const {
-    return {input_.closes_from(watermark_spec_), input_.reached_at};
-  }
+  std::pair<Millis, Millis> closes_from() const { return {input_.closes_from(watermark_spec_), input_.reached_at}; }
 
   // The input has ended: W is +infinity from here on. Never stored.
   void end() { ended_ = true; }

@@ -54,7 +54,6 @@ TEST_F(PlanTest, WritingToTheInputOrTwiceToATopicIsRefused) {
   EXPECT_TRUE(says(plan.write({.streams = {read}, .topic = "copy"}), {"already"}));
 }
 
-
 TEST_F(PlanTest, DedupTakesTheLargestLatenessBelowIt) {
   constexpr Millis kDay = 86'400'000;
   const StreamRef day = *plan.dedup(read, {.columns = {"id"}, .within = kDay}, "day");

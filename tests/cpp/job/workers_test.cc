@@ -170,10 +170,10 @@ struct WorkersTest : testing::Test {
     options.state_dir = directory.path();
     options.commit_interval = 5;
     options.max_poll_records = 50;
-    return wrackline::Run::open(
-        plan, options, {.log = log, .clock = clock, .open_store = [this](const std::string& partition) {
-                          return Result<std::unique_ptr<Store>>(memory_store_of(memory, partition));
-                        }});
+    return wrackline::Run::open(plan, options,
+                                {.log = log, .clock = clock, .open_store = [this](const std::string& partition) {
+                                   return Result<std::unique_ptr<Store>>(memory_store_of(memory, partition));
+                                 }});
   }
   std::map<int32_t, int64_t> counts() {
     std::map<int32_t, int64_t> in;

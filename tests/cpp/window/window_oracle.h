@@ -56,8 +56,7 @@ class WindowOracle {
     }
     std::vector<Bounds> lost;
     std::vector<Bounds> kept;
-    for (const Bounds& bounds : windows_of(record))
-      (freed(bounds.first, watermark_) ? lost : kept).push_back(bounds);
+    for (const Bounds& bounds : windows_of(record)) (freed(bounds.first, watermark_) ? lost : kept).push_back(bounds);
     const auto add_late = [&](Millis end) {
       late.push_back({record.index, watermark_ - (end + spec_.allowed_lateness) + 1, watermark_, end});
     };

@@ -64,9 +64,7 @@ class Grid {
   Span first_slice(Span window) const {
     return overlaps() ? Span{.end = window.start + slice_, .start = window.start} : window;
   }
-  bool holds(Span window, Span slice) const {
-    return overlaps() ? slice.end <= window.end : slice == window;
-  }
+  bool holds(Span window, Span slice) const { return overlaps() ? slice.end <= window.end : slice == window; }
   // The last window of `slice` that ends at `t` or before. REQUIRES: there is one.
   Span last_window_until(Span slice, Millis t) const {
     return overlaps() ? std::min(last_window(slice), ending_at(previous_end(t))) : slice;

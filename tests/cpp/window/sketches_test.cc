@@ -85,6 +85,16 @@ TEST(HyperLogLogTest, SlicesCountValuesThatTheyShareOnce) {
   }
 }
 
+TEST(HyperLogLogTest, ASmallSliceCountsBesideALargeOneInEitherOrder) {
+  HyperLogLog whole = counted(0, 5'250);
+  for (const bool small_first : {true, false}) {
+    HyperLogLog merged = small_first ? counted(5'000, 250) : counted(0, 5'000);
+    merged.merge(small_first ? counted(0, 5'000) : counted(5'000, 250));
+    EXPECT_EQ(whole.estimate(), merged.estimate());
+  }
+  EXPECT_NE(whole.estimate(), counted(0, 5'000).estimate());
+}
+
 TEST(HyperLogLogTest, IsAtMostAFewKibibytes) {
   EXPECT_LE(counted(0, 100'000).allocated_bytes(), 4096);
   EXPECT_LE(counted(0, 300).allocated_bytes(), 8192);
@@ -213,6 +223,13 @@ TEST(FrequentTest, WhatIsLeftOutCameHardlyMoreOften) {
       EXPECT_LE(count, least + bound) << "seed " << seed << ", value " << value;
     }
   }
+}
+
+TEST(FrequentTest, ManyValuesTakeNoMoreThanItsCounters) {
+  FrequentValues values;
+  for (int64_t i = 0; i < 100'000; ++i) values.insert(i / 3, 2);
+  EXPECT_LE(values.most(100'000).size(), 2 * FrequentValues::counters(2));
+  EXPECT_LE(values.allocated_bytes(), 64 * 1024);
 }
 
 TEST(FrequentTest, AnEmptyTextIsAValue) {

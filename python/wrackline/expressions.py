@@ -146,6 +146,14 @@ class _Expressions(Function):
         self._broadcasts = broadcasts
 
     def on_frame(self, frame: pl.DataFrame) -> pl.DataFrame:
+        if frame.height != 1:
+            return self._evaluate(frame)
+        # Polars divides one row by a constant, and multiplies several by its inverse: a row must not be alone. Frames
+        # of one row twice are scalars to it again; series are not.
+        twice = need("polars", "polars").DataFrame([one.clone().append(one).rechunk() for one in frame])
+        return self._evaluate(twice).head(1)
+
+    def _evaluate(self, frame: pl.DataFrame) -> pl.DataFrame:
         if not self._broadcasts:
             return frame.select_seq(self._expressions)
         return frame.with_columns_seq(self._expressions).select(self._names)

@@ -359,3 +359,18 @@ def test_a_functions_code_is_part_of_the_job() -> None:
     assert plan(plus_one) != plan(lambda v: v + 2)
     assert plan(lambda v: v in {1, "a", None}) == plan(lambda v: v in {1, "a", None})
     assert plan(lambda v: [x + 1 for x in v]) != plan(lambda v: [x + 2 for x in v])
+
+
+def test_expressions_give_the_same_bits_however_batches_are_cut() -> None:
+    chance = random.Random(7)
+    values = [chance.uniform(-1e6, 1e6) for _ in range(500)]
+    answers = []
+    for cut in (1, 2, 500):
+        job = wl.Job("cut")
+        read = job.read(wl.from_records([], schema={"v": float, "ts": int}), time="ts", out_of_orderness=0)
+        read.with_columns(third=pl.col("v") / 3, half=(pl.col("v") - 0.1) / 7.7)
+        driver = Driver(job)
+        for begin in range(0, len(values), cut):
+            driver.feed([{"v": value, "ts": 0} for value in values[begin : begin + cut]])
+        answers.append([(row["third"], row["half"]) for row in driver.results()])
+    assert answers[0] == answers[1] == answers[2]

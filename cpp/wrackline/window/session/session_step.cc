@@ -66,7 +66,7 @@ Status SessionStep::advance(Emitter& out) {
     fire_piece(out);
   else
     scan(out);
-  return {};
+  return aggregates_.failure();
 }
 
 void SessionStep::scan(Emitter& out) {

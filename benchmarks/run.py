@@ -22,6 +22,8 @@ BARS: dict[str, tuple[float, float]] = {
     "window": (0.5, 0.7),
     "sessions, in order, against tumbling": (0.4, 0.6),
     "sessions, 1 % behind, against tumbling": (0.4, 0.6),
+    "rolling 5 min, in order, against two stacks": (0.4, 0.6),
+    "rolling, 5 % out of order within 256, against in order": (0.4, 0.7),
     "decode": (0.6, 0.8),
     "whole way, local log": (0.4, 0.6),
     "checkpoints each 10 s, 1 M live pairs": (0.90, 0.95),
@@ -54,6 +56,7 @@ BARS: dict[str, tuple[float, float]] = {
 PROGRAMS: list[list[str]] = [
     [str(BUILD / "bench_window")],
     [str(BUILD / "bench_sessions")],
+    [str(BUILD / "bench_rolling")],
     [str(BUILD / "bench_decode")],
     [str(BUILD / "bench_whole_way")],
     [str(BUILD / "bench_checkpoints")],

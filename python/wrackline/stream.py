@@ -11,9 +11,9 @@ from wrackline import sinks, views
 from wrackline.aggregates import Aggregate, check_type
 from wrackline.aggregator import check_window
 from wrackline.durations import Duration, format_duration, to_millis
-from wrackline.errors import InvalidJobError, NotYetError
+from wrackline.errors import InvalidJobError
 from wrackline.explain import dedup_state, window_state
-from wrackline.expressions import make_columns, make_predicate
+from wrackline.expressions import is_expression, make_columns, make_predicate
 from wrackline.feed import Batches
 from wrackline.hints import no_attribute, shown
 from wrackline.results import Result, need
@@ -23,6 +23,8 @@ from wrackline.verbs import Build, Verbs
 from wrackline.windows import Window
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from wrackline.job import Job
 
 __all__ = ["KeyedStream", "SideStream", "Stream", "WindowedStream", "merge"]
@@ -353,8 +355,12 @@ class Stream(SideStream):
         self._job._holds[self._job._plan.step_name(ref[0])] = lambda size: dedup_state(size, span, lateness)
         return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "dedup", self._keys)
 
-    def key_by(self, *columns: str) -> KeyedStream:
-        """By what the windows below are kept apart; without columns the whole stream is one key.
+    def key_by(self, *columns: str | pl.Expr) -> KeyedStream:
+        """By what the windows below are kept apart: columns, or Polars expressions; without any the whole stream is one
+        key.
+
+        Where records of one key lie in several partitions, they are brought together through a topic of the job's own,
+        in the same transaction; each is still judged by the watermark of the partition that it came from.
 
         >>> import wrackline as wl
         >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "b", "ts": 2}, {"k": "b", "ts": 3}])
@@ -363,6 +369,12 @@ class Stream(SideStream):
         >>> sorted(counts.collect().to_polars().select("k", "n").rows())
         [('a', 1), ('b', 2)]
         """
+        made: list[Any] = [one for one in columns if is_expression(one)]
+        if made:
+            given: list[Any] = list(columns)
+            names = [one.meta.output_name() if is_expression(one) else one for one in given]
+            new = [one for one in made if not one.meta.is_column()]
+            return (self.with_columns(new) if new else self).key_by(*names)
         keys = _names("key_by", columns)
         if self._named_metadata(keys):
             return self._with_metadata(keys).key_by(*keys)
@@ -527,8 +539,6 @@ class KeyedStream:
             null_key == "group",
             name,
         )
-        if window.kind == "rolling":
-            raise NotYetError(f"{label}: {window.kind} comes with a later version")
         windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed
 
@@ -721,7 +731,9 @@ def _names(label: str, columns: tuple[Any, ...]) -> list[str]:
     for column in columns:
         if not isinstance(column, str):
             if type(column).__module__.startswith("polars"):
-                raise NotYetError(f"{label}: expressions come with a later version; give column names")
+                raise InvalidJobError(
+                    f"{label}: give column names; .with_columns(name={column}) makes a column of an expression"
+                )
             if isinstance(column, (list, tuple)) and all(isinstance(one, str) for one in column):
                 listed = ", ".join(f'"{one}"' for one in column)
                 raise InvalidJobError(f"{label}: give the names one by one, not as a {type(column).__name__}: {listed}")

@@ -1,12 +1,10 @@
 """Windows: which stretches of event time are aggregated together. All are half-open, ``[start, end)``.
 
-    >>> import wrackline as wl
-    >>> wl.tumbling("5m")
-    tumbling("5m")
-    >>> wl.hopping("1h", "5m", offset="30s")
-    hopping("1h", "5m", offset="30s")
-
-`rolling` is checked already, and comes with a later version.
+>>> import wrackline as wl
+>>> wl.tumbling("5m")
+tumbling("5m")
+>>> wl.hopping("1h", "5m", offset="30s")
+hopping("1h", "5m", offset="30s")
 """
 
 from __future__ import annotations
@@ -174,11 +172,16 @@ def _time_of_day(text: str) -> int:
 
 
 def rolling(size: Duration) -> Window:
-    """For each record the aggregates over the `size` before it. Comes with a later version.
+    """For each record its own columns, and aggregates over its key's records of the last `size`, itself included.
+
+    A row comes out when the watermark has passed its record, so that all that its window holds is there.
 
     >>> import wrackline as wl
-    >>> wl.rolling("1h")
-    rolling("1h")
+    >>> rows = wl.from_records([{"card": "a", "ts": minute * 60_000, "paid": 10} for minute in (0, 20, 59, 60)])
+    >>> payments = wl.Job("example").read(rows, time="ts").key_by("card")
+    >>> last_hour = payments.window(wl.rolling("1h")).agg(payments=wl.count(), total=wl.sum("paid"))
+    >>> [(row["ts"] // 60_000, row["payments"], row["total"]) for row in last_hour.collect().rows()]
+    [(0, 1, 10), (20, 2, 20), (59, 3, 30), (60, 3, 30)]
     """
     length = _positive(size, "rolling: size")
     return Window("rolling", f"rolling({_quoted(length)})", {"size": length})

@@ -35,20 +35,7 @@ def test_job_errors_are_value_errors_too() -> None:
         wl.session(0)
 
 
-LATER: list[Callable[[], Any]] = [
-    lambda: readings().key_by("truck_id").window(wl.rolling("5m")),
-]
-
-
-@pytest.mark.parametrize("call", LATER)
-def test_what_comes_later_says_so(call: Callable[[], Any]) -> None:
-    with pytest.raises(wl.NotYetError, match="later version") as caught:
-        call()
-    assert isinstance(caught.value, NotImplementedError)
-    assert not isinstance(caught.value, wl.InvalidJobError)
-
-
-MISTAKES_IN_WHAT_COMES_LATER: list[Callable[[], Any]] = [
+MISTAKES: list[Callable[[], Any]] = [
     lambda: readings().key_by("truck_id").window(wl.global_window()),  # over a topic, without early_rows
     lambda: bounded().key_by("truck_id").window(wl.global_window(), allowed_lateness="1s"),
     lambda: readings().key_by("truck_id").window(wl.rolling("5m"), allowed_lateness="1s"),
@@ -58,8 +45,8 @@ MISTAKES_IN_WHAT_COMES_LATER: list[Callable[[], Any]] = [
 ]
 
 
-@pytest.mark.parametrize("call", MISTAKES_IN_WHAT_COMES_LATER)
-def test_mistakes_in_what_comes_later_are_mistakes(call: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("call", MISTAKES)
+def test_mistakes_of_windows(call: Callable[[], Any]) -> None:
     with pytest.raises(wl.InvalidJobError):
         call()
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -158,7 +159,7 @@ def test_a_job_that_was_stopped_goes_on_in_all_its_stages(tmp_path: Path) -> Non
             row = {"i": number, "k": "ab"[number % 2], "v": number, "ts": START + number * 1_000}
             lg.append("in", [row], partition=number % 3)
     for ends in (False, True):
-        job = wl.Job("goes-on", log=log, state_dir=tmp_path / "state")
+        job = wl.Job("goes-on", log=log, state_dir=str(tmp_path / "state"))
         counting(read(job, "in")).write("out")
         job.run(until="now", close=ends)
     with wl.Log(log, read_only=True) as lg:
@@ -181,3 +182,14 @@ def test_what_cannot_be_merged_says_why() -> None:
         wl.merge(left, wl.Job("other").read("a", SCHEMA, time="ts", out_of_orderness=0))
     with pytest.raises(wl.InvalidJobError, match="already reads"):
         job.read("a", SCHEMA, time="ts", out_of_orderness=0)
+
+
+def test_a_key_may_be_an_expression() -> None:
+    with wl.Log("memory:") as log:
+        log.create("in", partitions=2)
+        for number in range(8):
+            log.append("in", [{"i": number, "k": "a", "v": 1, "ts": START}], partition=number % 2)
+        parity = read(wl.Job("odd", log=log), "in").key_by((pl.col("i") % 3).alias("rest"), pl.col("k"))
+        counts = parity.window(wl.tumbling("1h")).agg(n=wl.count())
+        rows = counts.collect(until="now", close=True).rows()
+        assert sorted((row["rest"], row["k"], row["n"]) for row in rows) == [(0, "a", 3), (1, "a", 3), (2, "a", 2)]

@@ -79,17 +79,15 @@ void Aggregates::reset(KeyTable& table, std::vector<Pool>& pools, uint32_t id) c
   }
 }
 
-void Aggregates::clear_entry(std::vector<Pool>& pools, uint32_t id) const {
+void Aggregates::move(KeyTable& table, std::vector<Pool>& pools, uint32_t from, uint32_t to) const {
+  if (!initial_.empty()) std::memcpy(table.cells(to), table.cells(from), initial_.size());
   for (const Part& part : parts_) {
-    if (part.pool >= 0) give_back(pools[static_cast<size_t>(part.pool)], part.pool_kind, id);
+    if (part.pool < 0) continue;
+    if (const Status status = wrackline::move(pools[static_cast<size_t>(part.pool)], part.pool_kind, from, to);
+        !status.ok())
+      note(part, status);
   }
-}
-
-void Aggregates::swap_entries(std::vector<Pool>& pools, uint32_t a, uint32_t b) const {
-  grow_pools(pools, std::max(a, b) + 1);
-  for (const Part& part : parts_) {
-    if (part.pool >= 0) swap_objects(pools[static_cast<size_t>(part.pool)], part.pool_kind, a, b);
-  }
+  reset(table, pools, from);
 }
 
 void Aggregates::grow_pools(std::vector<Pool>& pools, uint32_t count) const {

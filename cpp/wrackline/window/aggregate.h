@@ -52,14 +52,15 @@ class Aggregates {
   // Merges entry `from_id` of a later slice into entry `id`.
   void merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, const KeyTable& from,
              const std::vector<Pool>& from_pools, uint32_t from_id) const;
+  // The same for cells alone, of aggregates without pools.
+  void merge_cells(uint8_t* cells, const uint8_t* later) const;
   // The entry as it was when it was new, but for the number in its head.
   void reset(KeyTable& table, std::vector<Pool>& pools, uint32_t id) const;
   // Objects for entries up to `count`, empty.
   void grow_pools(std::vector<Pool>& pools, uint32_t count) const;
   void clear_pools(std::vector<Pool>& pools, uint32_t count) const;
-  // The objects of one entry: emptied, and given back where they are large.
-  void clear_entry(std::vector<Pool>& pools, uint32_t id) const;
-  void swap_entries(std::vector<Pool>& pools, uint32_t a, uint32_t b) const;
+  // Entry `to` becomes what entry `from` was, which is new then.
+  void move(KeyTable& table, std::vector<Pool>& pools, uint32_t from, uint32_t to) const;
 
   // The name of an integer sum of this entry that int64 cannot hold; null: there is none.
   const std::string* overflow(const uint8_t* cells) const;

@@ -28,6 +28,16 @@ TableKey row_key(const KeyPacker& keys, int64_t row) {
   return table_key::with_hash(key.data(), key.size(), hash64(key));
 }
 
+TableKey bytes_key(const KeyPacker& keys, std::string_view key) {
+  if (!keys.is_fixed()) return table_key::with_hash(key.data(), key.size(), hash64(key));
+  int64_t value;
+  WL_CHECK(key.size() == sizeof(value));
+  std::memcpy(&value, key.data(), sizeof(value));
+  TableKey result = table_key::fixed_key(&value);
+  result.bytes = key.data();
+  return result;
+}
+
 KeyTable::KeyTable(Buffer<uint8_t> initial, Keys keys)
     : initial_(std::move(initial)), stride_(kKeyBytes + initial_.size()), erases_(keys == Keys::kGo) {
   if (erases_) free_places_.resize(33);

@@ -93,6 +93,8 @@ inline TableKey fixed_key(const int64_t* value) {
 
 // The key of one row. REQUIRES: it is not null.
 TableKey row_key(const KeyPacker& keys, int64_t row);
+// A packed key by itself, of 8 bytes if the packer's keys are. It must outlive the result.
+TableKey bytes_key(const KeyPacker& keys, std::string_view key);
 
 class KeyTable {
  public:

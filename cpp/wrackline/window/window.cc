@@ -197,7 +197,7 @@ std::string describe_window(const WindowKind& kind) {
 Result<std::unique_ptr<Step>> make_window_step(std::string name, const WindowSpec& spec, const SchemaPtr& input) {
   WL_ASSIGN_OR_RETURN(WindowShape shape, shape_of(spec, input));
   if (spec.as<SessionWindow>()) return make_session_step(std::move(name), std::move(shape));
-  if (spec.as<RollingWindow>()) return Status::invalid(kind_name(spec.kind) + " comes with a later version");
+  if (spec.as<RollingWindow>()) return make_rolling_step(std::move(name), std::move(shape));
   return make_slice_step(std::move(name), std::move(shape));
 }
 

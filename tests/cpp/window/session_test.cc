@@ -265,6 +265,24 @@ TEST(SessionTest, AfterAnInputWasClosedRecordsBeforeItsLastSessionEndAreLate) {
   EXPECT_EQ(1, step->counts().held);
 }
 
+// semantics.md 2: of a task with several inputs, what fires is the minimum; what judges is the row's own.
+TEST(SessionTest, ARecordIsJudgedByItsOwnInput) {
+  auto step = make_window_step("w", session(10), kInput).value();
+  BatchMaker maker(kInput);
+  CollectingEmitter out;
+  maker.move(50);
+  maker.add(60, {std::string("a"), int64_t{1}, Scalar(), Scalar(), int64_t{0}});
+  maker.add(60, {std::string("a"), int64_t{1}, Scalar(), Scalar(), int64_t{1}});
+  Batch batch = maker.take();
+  batch.judged_by.assign({60, 65});
+  push(*step, std::move(batch), out);
+  ASSERT_EQ(1U, out.late.size());
+  EXPECT_EQ(Scalar(int64_t{1}), out.late[0].row[4]);
+  EXPECT_EQ(Scalar(int64_t{5}), out.late[0].row[5]);
+  EXPECT_EQ(Scalar(Timestamp{65}), out.late[0].row[6]);
+  EXPECT_EQ(1, step->counts().held);
+}
+
 // At any other cost than O(log n) a record this takes minutes.
 TEST(SessionTest, AMillionSessionsOfOneKeyInAnyOrder) {
   constexpr int64_t kCount = 1'000'000;

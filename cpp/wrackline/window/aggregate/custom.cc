@@ -274,20 +274,6 @@ void CustomStates::reset(uint32_t id) {
   set_taken(id, 0);
 }
 
-void CustomStates::swap(uint32_t a, uint32_t b) {
-  index_rows();
-  CellRows kept(states_.schema());
-  kept.append(states_, a);
-  states_.set(a, states_, b);
-  states_.set(b, kept, 0);
-  std::swap(taken_[a], taken_[b]);
-  std::swap(group_[a], group_[b]);
-  if (waiting_[a] == 0 && waiting_[b] == 0) return;
-  std::swap(waiting_[a], waiting_[b]);
-  for (uint32_t& id : row_ids_) id = id == a ? b : id == b ? a : id;
-  indexed_ = false;
-}
-
 bool CustomStates::read(uint32_t id, ByteReader& in) {
   forget_rows(id);
   if (!states_.read(id, in)) return false;

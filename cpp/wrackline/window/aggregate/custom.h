@@ -57,7 +57,6 @@ class CustomStates {
   void grow(uint32_t count);
   void clear();
   void reset(uint32_t id);  // as it was when it was new
-  void swap(uint32_t a, uint32_t b);
   Status put(const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count);
   // Entry `from_id` of a later slice, of this or another table, into entry `id`. Done with others at once, later.
   Status merge(uint32_t id, CustomStates& from, uint32_t from_id);

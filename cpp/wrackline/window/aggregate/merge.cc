@@ -47,6 +47,10 @@ void Aggregates::merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, c
   }
 }
 
+void Aggregates::merge_cells(uint8_t* cells, const uint8_t* later) const {
+  for (const Part& part : parts_) merge_part(part, cells + part.offset, later + part.offset, nullptr, 0, nullptr, 0);
+}
+
 void Aggregates::merge_part(const Part& part, uint8_t* cell, const uint8_t* other, Pool* pool, uint32_t id,
                             const Pool* from_pool, uint32_t from_id) const {
   const auto merge_objects = [&](auto& objects, const auto& others, auto... more) {

@@ -134,35 +134,33 @@ void clear(Pool& pool, PoolKind kind, uint32_t count) {
 
 void reset(Pool& pool, PoolKind kind, uint32_t id) {
   if (kind == PoolKind::kCustom) return pool.custom->reset(id);
+  static constexpr int64_t kKept = 1024;
   with_objects(pool, kind, [&](auto& objects) {
-    if constexpr (kOfTexts<decltype(objects)>)
-      objects[id].clear();
-    else
-      change(pool, objects[id], [](auto& object) { object.clear(); });
-  });
-}
-
-void give_back(Pool& pool, PoolKind kind, uint32_t id) {
-  constexpr int64_t kKept = 1024;
-  if (kind == PoolKind::kCustom) return pool.custom->reset(id);
-  with_objects(pool, kind, [&](auto& objects) {
-    if (id >= objects.size()) return;
+    auto& object = objects[id];
     if constexpr (kOfTexts<decltype(objects)>) {
-      objects[id].clear();
+      const auto before = static_cast<int64_t>(object.capacity());
+      object.clear();
+      if (before <= kKept) return;
+      object.shrink_to_fit();
+      pool.bytes += static_cast<int64_t>(object.capacity()) - before;
     } else {
-      change(pool, objects[id], [&](auto& object) {
-        if (object.allocated_bytes() > kKept)
-          object = std::decay_t<decltype(object)>();
+      change(pool, object, [](auto& old) {
+        if (old.allocated_bytes() > kKept)
+          old = std::remove_reference_t<decltype(old)>();
         else
-          object.clear();
+          old.clear();
       });
     }
   });
 }
 
-void swap_objects(Pool& pool, PoolKind kind, uint32_t a, uint32_t b) {
-  if (kind == PoolKind::kCustom) return pool.custom->swap(a, b);
-  with_objects(pool, kind, [&](auto& objects) { std::swap(objects[a], objects[b]); });
+Status move(Pool& pool, PoolKind kind, uint32_t from, uint32_t to) {
+  if (kind == PoolKind::kCustom) {
+    pool.custom->reset(to);
+    return pool.custom->merge(to, *pool.custom, from);
+  }
+  with_objects(pool, kind, [&](auto& objects) { std::swap(objects[from], objects[to]); });
+  return {};
 }
 
 void write(const Pool& pool, PoolKind kind, uint32_t id, ByteWriter& out) {

@@ -129,9 +129,9 @@ void assign(std::string& text, std::string_view value, Pool& pool);
 
 void grow(Pool& pool, PoolKind kind, uint32_t count);
 void clear(Pool& pool, PoolKind kind, uint32_t count);
-void reset(Pool& pool, PoolKind kind, uint32_t id);      // one object
-void give_back(Pool& pool, PoolKind kind, uint32_t id);  // the same, with its memory if that is much
-void swap_objects(Pool& pool, PoolKind kind, uint32_t a, uint32_t b);
+void reset(Pool& pool, PoolKind kind, uint32_t id);  // one object; a large one gives its memory back
+// Object `to` becomes what `from` was; `from` is to be reset.
+Status move(Pool& pool, PoolKind kind, uint32_t from, uint32_t to);
 void write(const Pool& pool, PoolKind kind, uint32_t id, ByteWriter& out);
 bool read(Pool& pool, PoolKind kind, uint32_t id, ByteReader& in);
 

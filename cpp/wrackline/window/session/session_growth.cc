@@ -96,13 +96,12 @@ void SessionStep::flush_rows() {
 // The latest session of a key becomes an older one.
 void SessionStep::shelve(uint32_t id) {
   const uint32_t hidden = table_.insert_hidden(id);
-  std::memcpy(table_.cells(hidden), table_.cells(id), aggregate_bytes_);
-  if (aggregates_.has_pools()) aggregates_.swap_entries(pools_, id, hidden);
+  if (aggregates_.has_pools()) aggregates_.grow_pools(pools_, table_.count());
+  aggregates_.move(table_, pools_, id, hidden);
   const Session last = session(id);
   set_session(hidden, last);
   make_older(id).emplace_hint(make_older(id).end(), last.start, hidden);
   ++hidden_;
-  std::memcpy(table_.cells(id), aggregates_.initial().data(), aggregate_bytes_);
 }
 
 // Makes a session of key `id` cover [t, t + gap]: a new one or one that grows, which may take another in. REQUIRES: t
@@ -167,8 +166,7 @@ uint32_t SessionStep::merge(uint32_t id, Older::iterator low, uint32_t high, Emi
     set_session(first, both);
     return first;
   }
-  std::memcpy(table_.cells(id), table_.cells(first), aggregate_bytes_);
-  if (aggregates_.has_pools()) aggregates_.swap_entries(pools_, id, first);
+  aggregates_.move(table_, pools_, first, id);
   others.erase(low);
   release(first);
   set_session(id, both);
@@ -212,14 +210,9 @@ void SessionStep::emit_panes(Pane pane, Emitter& out) {
     // A dead pane has no row.
     if (!aggregates_.may_overflow() || aggregates_.overflow(table_.cells(id)) == nullptr) one.row_is_out = 1;
     set_session(id, one);
-    if (delta) reset_aggregates(id);
+    if (delta) aggregates_.reset(table_, pools_, id);
   }
   emit_ids_.clear();
-}
-
-void SessionStep::reset_aggregates(uint32_t id) {
-  std::memcpy(table_.cells(id), aggregates_.initial().data(), aggregate_bytes_);
-  aggregates_.clear_entry(pools_, id);
 }
 
 // Notes what key `id` is, of session_flag.
@@ -274,7 +267,7 @@ void SessionStep::drop_older(uint32_t id) {
 }
 
 void SessionStep::release(uint32_t hidden) {
-  aggregates_.clear_entry(pools_, hidden);
+  aggregates_.reset(table_, pools_, hidden);
   table_.release_hidden(hidden);
 }
 

@@ -101,15 +101,6 @@ void SessionStep::changes_lost() {
   for (Unit& unit : units_) forget_changes(unit);
 }
 
-TableKey SessionStep::table_key(std::string_view key) const {
-  if (!keys_.is_fixed()) return table_key::with_hash(key.data(), key.size(), hash64(key));
-  int64_t value = 0;
-  std::memcpy(&value, key.data(), std::min(key.size(), sizeof(value)));
-  TableKey result = table_key::fixed_key(&value);
-  result.bytes = key.data();
-  return result;
-}
-
 void SessionStep::remove_sessions(uint32_t id) {
   if (key(id).older != KeyTable::kNone) {
     Older& others = make_older(id);
@@ -121,15 +112,16 @@ void SessionStep::remove_sessions(uint32_t id) {
   --units_[unit_of(id)].keys;
   set_session(id, {});
   set_key(id, {});
-  reset_aggregates(id);
+  aggregates_.reset(table_, pools_, id);
 }
 
 Status SessionStep::read_key(ByteReader& in) {
   const auto bad = [] { return Status::corruption("a key that does not fit"); };
   const std::string_view bytes = in.get_string();
   if (in.failed() || (keys_.is_fixed() && bytes.size() != sizeof(int64_t))) return bad();
-  const TableKey name = table_key(bytes);
+  const TableKey name = bytes_key(keys_, bytes);
   const uint32_t id = table_.find_or_insert(name);
+  if (aggregates_.has_pools()) aggregates_.grow_pools(pools_, table_.count());
   if (!is_empty(id)) remove_sessions(id);
   ++units_[unit_of(id)].keys;
   const auto count = in.get<uint32_t>();
@@ -171,7 +163,10 @@ Status SessionStep::restore(std::string_view unit, bool whole, std::string_view 
   }
   const auto gone = in.get<uint32_t>();
   for (uint32_t i = 0; i < gone && !in.failed(); ++i) {
-    const uint32_t id = table_.find(table_key(in.get_string()));
+    const std::string_view key = in.get_string();
+    if (keys_.is_fixed() && key.size() != sizeof(int64_t))
+      return Status::corruption(what + ": a key that does not fit");
+    const uint32_t id = table_.find(bytes_key(keys_, key));
     if (id != KeyTable::kNone && !is_empty(id)) remove_sessions(id);
   }
   while (in.left() > 0) WL_RETURN_IF_ERROR(read_key(in).with_context(what));

@@ -73,7 +73,7 @@ void SessionStep::scan(Emitter& out) {
   const Batch& batch = *batch_;
   const Millis* times = batch.event_times.data();
   const bool null_keys = keys_.any_null();
-  const bool own_watermarks = !batch.judged_by.empty();
+  const bool own_inputs = !batch.judged_by.empty();
   scanned_ = 0;
   scan_moves_.clear();
   row_watermark_ = watermark_;
@@ -83,7 +83,7 @@ void SessionStep::scan(Emitter& out) {
     Millis first = kPlusInfinity;  // the smallest time of those that are put
     for (; row_ < stop; ++row_) {
       const Millis t = times[row_];
-      if ((null_keys || t < lost_ || own_watermarks) && !judge(row_, out)) continue;
+      if ((null_keys || own_inputs || t < lost_) && !judge(row_, out)) continue;
       scan_rows_[scanned_++] = static_cast<uint32_t>(row_);
       first = std::min(first, t);
     }
@@ -124,7 +124,7 @@ bool SessionStep::judge(int64_t row, Emitter& out) {
   }
   const Millis t = batch_->event_times[static_cast<size_t>(row)];
   const Millis watermark = batch_->judged(row, watermark_);
-  if (t < std::max(lost_, plus(watermark, -spec_.allowed_lateness))) {
+  if (t < lost_ || t < plus(watermark, -spec_.allowed_lateness)) {
     ++counts_.late;
     // Less than 1 only where another allowed lateness freed a session.
     const Millis by = std::max<Millis>(watermark - t - spec_.allowed_lateness, 1);
@@ -165,11 +165,7 @@ int64_t SessionStep::entry_bytes() const { return static_cast<int64_t>(KeyTable:
 int64_t SessionStep::state_bytes() const {
   constexpr size_t kNodeBytes = 64;  // of a map
   int64_t bytes = table_.allocated_bytes() + timers_.allocated_bytes() + results_.allocated_bytes();
-  for (const Pool& pool : pools_) {
-    bytes += pool.bytes + static_cast<int64_t>(pool.texts.capacity() * sizeof(std::string) +
-                                               pool.lists.capacity() * sizeof(Collected) +
-                                               pool.sets.capacity() * sizeof(DistinctSet));
-  }
+  for (const Pool& pool : pools_) bytes += pool.allocated_bytes();
   bytes += static_cast<int64_t>(olders_.capacity() * sizeof(Older)) + hidden_ * static_cast<int64_t>(kNodeBytes);
   for (const Unit& unit : units_) {
     bytes +=

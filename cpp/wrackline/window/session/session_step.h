@@ -26,7 +26,7 @@
 #include "wrackline/window/key_table.h"
 #include "wrackline/window/result_builder.h"
 #include "wrackline/window/session/session_cells.h"
-#include "wrackline/window/session/timers.h"
+#include "wrackline/window/timers.h"
 #include "wrackline/window/window_shape.h"
 
 namespace wrackline {
@@ -110,7 +110,6 @@ class SessionStep final : public Step {
   void forget_changes(Unit& unit);
   Older& make_older(uint32_t id);
   void drop_older(uint32_t id);
-  void reset_aggregates(uint32_t id);
   void release(uint32_t hidden);
 
   // Firing (session_firing.cc).
@@ -135,7 +134,6 @@ class SessionStep final : public Step {
   void write_key(uint32_t id, ByteWriter& out);
   Status read_key(ByteReader& in);
   void remove_sessions(uint32_t id);
-  TableKey table_key(std::string_view key) const;
 
   const WindowSpec spec_;
   const Millis gap_;

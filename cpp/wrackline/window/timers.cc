@@ -1,4 +1,4 @@
-#include "wrackline/window/session/timers.h"
+#include "wrackline/window/timers.h"
 
 #include <algorithm>
 
@@ -23,6 +23,7 @@ void Timers::add(Timer timer) {
   }
   if (current_ == kMinusInfinity || bucket - current_ >= kNear) {
     far_[bucket].push_back(timer);
+    ++far_count_;
     return;
   }
   near(bucket).push_back(timer);
@@ -50,11 +51,10 @@ Timer Timers::take() {
   return timer;
 }
 
+// Lists have room for up to twice their timers; each of the far ones has a node of a map.
 int64_t Timers::allocated_bytes() const {
-  size_t timers = heap_.capacity() + loading_.capacity();
-  for (const std::vector<Timer>& list : near_) timers += list.capacity();
-  for (const auto& [bucket, list] : far_) timers += list.capacity() + 6;  // and a node
-  return static_cast<int64_t>(timers * sizeof(Timer));
+  const size_t timers = heap_.capacity() + loading_.capacity() + 2 * (near_count_ + far_count_);
+  return static_cast<int64_t>(timers * sizeof(Timer) + far_.size() * 96 + sizeof(near_));
 }
 
 }  // namespace wrackline

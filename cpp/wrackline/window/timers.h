@@ -66,6 +66,7 @@ class Timers {
   std::array<std::vector<Timer>, kNear> near_;  // the buckets from current_ + 1 to current_ + kNear - 1
   size_t near_count_ = 0;                       // timers in them
   std::map<int64_t, std::vector<Timer>> far_;   // timers that were further ahead when they were set
+  size_t far_count_ = 0;
   std::vector<Timer> heap_;
   std::vector<Timer> loading_;  // of bucket current_, not in the heap yet
 };
@@ -92,6 +93,7 @@ bool Timers::prepare(Millis until, TimeOf time_of) {
   if (!far_.empty() && far_.begin()->first == bucket) {
     const std::vector<Timer>& more = far_.begin()->second;
     loading_.insert(loading_.end(), more.begin(), more.end());
+    far_count_ -= more.size();
     far_.erase(far_.begin());
   }
   return false;

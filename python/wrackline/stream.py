@@ -623,7 +623,8 @@ class WindowedStream:
         by, outputs = ", ".join(self.keyed.keys), ", ".join(f"{name}={one!r}" for name, one in aggregates.items())
         job._note(ref, f"by ({by}) in {self.window!r}{lateness}: {outputs}", self.keyed.stream._refs[0])
         job._holds[job._plan.step_name(ref[0])] = lambda size: window_state(size, self.allowed_lateness)
-        return Stream(job, ref, job._plan.step_name(ref[0]), "window", keys)
+        replaces = keys if self.window.names else None  # rolling rows do not replace one another
+        return Stream(job, ref, job._plan.step_name(ref[0]), "window", replaces)
 
     def _input(self, named: str, aggregate: Aggregate, one: Any, inputs: dict[str, Any]) -> str:
         """The column that is aggregated; an expression becomes one of `inputs`."""

@@ -193,3 +193,20 @@ def test_a_key_may_be_an_expression() -> None:
         counts = parity.window(wl.tumbling("1h")).agg(n=wl.count())
         rows = counts.collect(until="now", close=True).rows()
         assert sorted((row["rest"], row["k"], row["n"]) for row in rows) == [(0, "a", 3), (1, "a", 3), (2, "a", 2)]
+
+
+def test_state_that_would_be_in_the_wrong_stage_is_not_lost_in_silence() -> None:
+    with wl.Log("memory:") as log:
+        log.create("in", partitions=2)
+        log.append("in", [{"i": 0, "k": "a", "v": 1, "ts": START}], partition=0)
+
+        def run(fresh: bool = False, **options: Any) -> None:
+            job = wl.Job("moved", log=log)
+            counting(job.read("in", SCHEMA, time="ts", out_of_orderness=BOUND, **options)).write("out")
+            job.run(until="now", fresh=fresh)
+
+        run(partitioned_by="k")
+        with pytest.raises(wl.InvalidJobError, match=r"step 'window'.*partitioned_by="):
+            run()
+        run(partitioned_by="k")
+        run(fresh=True)

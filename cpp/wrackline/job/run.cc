@@ -193,6 +193,53 @@ Result<std::unique_ptr<Run>> Run::open(std::shared_ptr<const Plan> plan, const J
 
 namespace {
 
+// Of one stage's journal.
+Status add_ledger(Log& log, const std::string& topic, const std::string& group, std::map<int32_t, Ledger>& ledgers) {
+  WL_ASSIGN_OR_RETURN(const TopicInfo info, log.topic(topic));
+  std::map<int32_t, int64_t> last;  // commit_seq
+  WL_ASSIGN_OR_RETURN(const Offsets committed, log.committed(group));
+  for (const auto& [anchor, offset] : committed) {
+    WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(offset.metadata));
+    last[anchor.partition] = metadata.commit_seq;
+  }
+  for (int32_t partition = 0; partition < info.partitions; ++partition) {
+    // Without transactions there may be rows of commits that never were.
+    const auto counts = [&](const JournalRow& row) {
+      const auto known = last.find(partition);
+      return known == last.end() || row.commit_seq <= known->second;
+    };
+    WL_ASSIGN_OR_RETURN(std::optional<JournalRow> row, last_row(log, {topic, partition}, counts));
+    if (row) ledgers[partition].insert(ledgers[partition].end(), row->ledger.begin(), row->ledger.end());
+  }
+  return {};
+}
+
+// A step whose state lies in another stage than the one it belongs to now would start empty, in silence.
+Status check_moved(Log& log, const std::vector<Stage>& stages) {
+  const auto has_step = [](const Stage& stage, const std::string& step) {
+    const auto& nodes = stage.plan->nodes();
+    return std::any_of(nodes.begin() + 2, nodes.end(), [&](const Plan::Node& node) { return node.name == step; });
+  };
+  for (const Stage& stage : stages) {
+    const Result<TopicInfo> journal = log.topic(stage.plan->journal_topic());
+    if (journal.status().code() == Code::kNotFound) continue;
+    std::map<int32_t, Ledger> ledgers;
+    WL_RETURN_IF_ERROR(add_ledger(log, stage.plan->journal_topic(), stage.plan->group(), ledgers));
+    for (const auto& [partition, ledger] : ledgers) {
+      for (const LedgerEntry& entry : ledger) {
+        for (const Stage& other : stages) {
+          if (&other == &stage || has_step(stage, entry.step) || !has_step(other, entry.step)) continue;
+          return Status::invalid("job " + stage.plan->job() + ": step '" + entry.step + "' had its rows from '" +
+                                 stage.plan->source().topic + "', and now has them from '" +
+                                 other.plan->source().topic + "': its state is in the wrong place. Give " +
+                                 "partitioned_by= as before, or fresh=True starts over");
+        }
+      }
+    }
+  }
+  return {};
+}
+
 // What a stage that reads a repartition topic is told: when it ends is for the stages before it to say.
 JobOptions options_of(const Stage& stage, const JobOptions& options) {
   JobOptions own = options;
@@ -222,6 +269,7 @@ Result<std::map<int32_t, int64_t>> ends_of(Log& log, const std::string& topic) {
 }  // namespace
 
 Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions& options, const RunEnv& env) {
+  if (env.tap == nullptr && stages_.size() > 1 && !options.fresh) WL_RETURN_IF_ERROR(check_moved(*env.log, stages_));
   const std::string job = plan->job();
   const bool memory = env.log != nullptr && env.log->uri().starts_with("memory:");
   const std::vector<const SourceSpec*> sources = plan->sources();
@@ -438,31 +486,6 @@ std::map<int32_t, Ledger> Run::ledger() {
     all[name.first].insert(all[name.first].end(), ledger.begin(), ledger.end());
   return all;
 }
-
-namespace {
-
-// Of one stage's journal.
-Status add_ledger(Log& log, const std::string& topic, const std::string& group, std::map<int32_t, Ledger>& ledgers) {
-  WL_ASSIGN_OR_RETURN(const TopicInfo info, log.topic(topic));
-  std::map<int32_t, int64_t> last;  // commit_seq
-  WL_ASSIGN_OR_RETURN(const Offsets committed, log.committed(group));
-  for (const auto& [anchor, offset] : committed) {
-    WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(offset.metadata));
-    last[anchor.partition] = metadata.commit_seq;
-  }
-  for (int32_t partition = 0; partition < info.partitions; ++partition) {
-    // Without transactions there may be rows of commits that never were.
-    const auto counts = [&](const JournalRow& row) {
-      const auto known = last.find(partition);
-      return known == last.end() || row.commit_seq <= known->second;
-    };
-    WL_ASSIGN_OR_RETURN(std::optional<JournalRow> row, last_row(log, {topic, partition}, counts));
-    if (row) ledgers[partition].insert(ledgers[partition].end(), row->ledger.begin(), row->ledger.end());
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<std::map<int32_t, Ledger>> read_ledger(Log& log, const std::string& job) {
   std::map<int32_t, Ledger> ledgers;

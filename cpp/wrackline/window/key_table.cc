@@ -81,6 +81,7 @@ uint32_t KeyTable::insert(const TableKey& key, uint32_t slot) {
   std::memcpy(place + 8, &word1, 8);
   std::memcpy(place + 16, &key.length, 4);
   std::memcpy(place + 20, &key.tag, 4);
+  if (erases_) tags_[id] = key.tag;
   if (!initial_.empty()) std::memcpy(place + kKeyBytes, initial_.data(), initial_.size());
   slots_[slot] = slot_value(key.tag, id);
   if (size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
@@ -110,7 +111,10 @@ uint32_t KeyTable::new_entry(Use use) {
     free_.pop_back();
   } else {
     append_entry();
-    if (erases_) uses_.push_back(0);
+    if (erases_) {
+      uses_.push_back(0);
+      tags_.push_back(0);
+    }
   }
   if (erases_) uses_[id] = static_cast<uint8_t>(use);
   return id;
@@ -141,7 +145,7 @@ void KeyTable::erase(uint32_t id) {
   while ((slots_[hole] & mask_) != id + 1) hole = (hole + 1) & mask_;
   // What probed past the hole moves into it.
   for (uint32_t slot = (hole + 1) & mask_; slots_[slot] != 0; slot = (slot + 1) & mask_) {
-    const uint32_t home = tag_at(entry((slots_[slot] & mask_) - 1)) & mask_;
+    const uint32_t home = tags_[(slots_[slot] & mask_) - 1] & mask_;
     if (((slot - home) & mask_) < ((slot - hole) & mask_)) continue;
     slots_[hole] = slots_[slot];
     hole = slot;
@@ -228,6 +232,7 @@ bool KeyTable::mostly_dirty() const {
 void KeyTable::clear() {
   count_ = 0;
   uses_.clear();
+  tags_.clear();
   free_.clear();
   for (std::vector<uint64_t>& places : free_places_) places.clear();
   arena_.clear();
@@ -239,7 +244,7 @@ void KeyTable::clear() {
 int64_t KeyTable::allocated_bytes() const {
   size_t bytes =
       slots_.capacity() * sizeof(uint32_t) + arena_.capacity() + dirty_.capacity() + chunks_.capacity() * sizeof(Chunk);
-  bytes += uses_.capacity() + free_.capacity() * sizeof(uint32_t);
+  bytes += uses_.capacity() + (tags_.capacity() + free_.capacity()) * sizeof(uint32_t);
   for (const std::vector<uint64_t>& places : free_places_) bytes += places.capacity() * sizeof(uint64_t);
   if (!chunks_.empty()) bytes += (first_chunk_rows_ + (chunks_.size() - 1) * kChunkRows) * stride_;
   return static_cast<int64_t>(bytes);

@@ -218,7 +218,9 @@ class KeyTable {
   Buffer<uint8_t> initial_;
   size_t stride_;
   bool erases_;
-  Bytes uses_;                                      // one per entry, if keys are erased
+  // One per entry, if keys are erased; their tags once more, close together.
+  Bytes uses_;
+  Buffer<uint32_t> tags_;
   Buffer<uint32_t> free_;                           // entries
   std::vector<std::vector<uint64_t>> free_places_;  // [n]: of 2^n bytes in the arena
   uint32_t count_ = 0;

@@ -10,8 +10,9 @@
 namespace wrackline {
 namespace {
 
-constexpr size_t kDue = 256;  // keys that have something to do
-constexpr int kPiece = 1024;  // sessions that are looked at for an early pane
+constexpr Millis kKeptGaps = 2;  // a key stays without sessions: mostly it comes again
+constexpr size_t kDue = 256;     // keys that have something to do
+constexpr int kPiece = 1024;     // sessions that are looked at for an early pane
 
 }  // namespace
 
@@ -75,24 +76,22 @@ Millis SessionStep::true_time(const Timer& timer, Millis fired) {
 
 // The first session of key `id` that ends at `fired` or later; kNone: there is none.
 uint32_t SessionStep::first_unfired(uint32_t id, Millis fired) const {
-  const Older& others = older(id);
-  auto it = others.lower_bound(fired);
-  if (it != others.begin() && session(std::prev(it)->second).end >= fired) --it;
-  if (it != others.end()) return it->second;
-  return session(id).end >= fired ? id : KeyTable::kNone;
+  if (!is_alone(id)) {
+    const Older& others = older(id);
+    auto it = others.lower_bound(fired);
+    if (it != others.begin() && end_of(std::prev(it)->second) >= fired) --it;
+    if (it != others.end()) return it->second;
+  }
+  return end_of(id) >= fired ? id : KeyTable::kNone;
 }
 
 // The first watermark at which a session of key `id` fires or is freed, when those that end before `fired` have fired.
 Millis SessionStep::next_action(uint32_t id, Millis fired) const {
-  const SessionKey state = key(id);
-  const Millis last_end = load_cell<Millis>(place(id) + offsetof(Session, end));
-  if (last_end == kMinusInfinity) return state.timer;
-  const bool alone = state.older == KeyTable::kNone || olders_[state.older].empty();
-  const Millis first_end = alone ? last_end : session(olders_[state.older].begin()->second).end;
-  const Millis freed = first_end + spec_.allowed_lateness + 1;
+  if (is_empty(id)) return key(id).timer;
+  const Millis freed = end_of(first_session(id)) + spec_.allowed_lateness + 1;
   if (final_only() || spec_.allowed_lateness == 0) return freed;
   const uint32_t unfired = first_unfired(id, fired);
-  return unfired == KeyTable::kNone ? freed : std::min(freed, session(unfired).end + 1);
+  return unfired == KeyTable::kNone ? freed : std::min(freed, end_of(unfired) + 1);
 }
 
 // The session of a due key that comes out, if there is one.
@@ -101,7 +100,7 @@ void SessionStep::note_firing(const Timer& timer) {
   if (is_empty(id)) return table_.prefetch_index(id);
   const uint32_t entry = final_only() ? first_session(id) : first_unfired(id, timer.time - 1);
   if (entry == KeyTable::kNone) return;
-  const Millis fires = session(entry).end + 1 + (final_only() ? spec_.allowed_lateness : 0);
+  const Millis fires = end_of(entry) + 1 + (final_only() ? spec_.allowed_lateness : 0);
   if (fires == timer.time) emit_ids_.push_back(entry);
 }
 
@@ -111,17 +110,14 @@ void SessionStep::act(const Timer& timer) {
   if (is_empty(id)) return table_.erase(id);  // it has no timer, which those that do not count see
   touch(id, session_flag::kChanged);
   const uint32_t first = first_session(id);
-  if (session(first).end + spec_.allowed_lateness + 1 == timer.time) {
+  if (end_of(first) + spec_.allowed_lateness + 1 == timer.time) {
     free_session(id, first);
-    if (first == id) return set_timer(id, timer.time + gap_);
+    if (first == id) return set_timer(id, timer.time + kKeptGaps * gap_);
   }
   set_timer(id, next_action(id, timer.time));
 }
 
-uint32_t SessionStep::first_session(uint32_t id) const {
-  const Older& others = older(id);
-  return others.empty() ? id : others.begin()->second;
-}
+uint32_t SessionStep::first_session(uint32_t id) const { return is_alone(id) ? id : older(id).begin()->second; }
 
 // REQUIRES: `entry` holds the first session of key `id`.
 void SessionStep::free_session(uint32_t id, uint32_t entry) {

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -83,8 +84,12 @@ class SessionStep final : public Step {
   SessionKey key(uint32_t id) const { return load_cell<SessionKey>(place(id) + sizeof(Session)); }
   void set_key(uint32_t id, const SessionKey& key) { store_cell(place(id) + sizeof(Session), key); }
   const Older& older(uint32_t id) const;  // empty: there is none
-  // A key whose sessions have all gone stays for another gap: mostly it comes again.
-  bool is_empty(uint32_t id) const { return session(id).end == kMinusInfinity; }
+  // A key whose sessions have all gone stays for a while: mostly it comes again.
+  bool is_empty(uint32_t id) const { return end_of(id) == kMinusInfinity; }
+  Millis end_of(uint32_t entry) const { return load_cell<Millis>(place(entry) + offsetof(Session, end)); }
+  bool is_alone(uint32_t id) const {
+    return load_cell<uint32_t>(place(id) + sizeof(Session) + offsetof(SessionKey, older)) == KeyTable::kNone;
+  }
   size_t unit_of(uint32_t id) const { return KeyTable::tag_at(table_.entry(id)) >> 24; }
 
   // Rows (session_step.cc).

@@ -125,11 +125,18 @@ def calendar(
     week_starts: str = "monday",
     tz_column: str | None = None,
 ) -> Window:
-    """Hours, days, weeks, months, quarters or years as a zone's clock shows them. Comes with a later version.
+    """Hours, days, weeks, months, quarters or years as a zone's clock shows them: days of 23, 24 and 25 hours.
+
+    `tz` is one zone for all rows, `tz_column` the column with each row's own (a null or unknown one is a dead letter).
+    `starts_at`: the time of day at which days, and so weeks, months and the rest, begin (not for hours);
+    `week_starts`: the first day of a week. Rules of the zones are those of the tz database in the package.
 
     >>> import wrackline as wl
-    >>> wl.calendar("day", tz="Europe/Berlin")
-    calendar("day", tz="Europe/Berlin")
+    >>> rows = wl.from_records([{"shop": "a", "ts": "2026-03-29T00:30Z"}, {"shop": "a", "ts": "2026-03-29T21:30Z"}])
+    >>> keyed = wl.Job("example").read(rows, time="ts").key_by("shop")
+    >>> days = keyed.window(wl.calendar("day", tz="Europe/Berlin")).agg(n=wl.count())
+    >>> [(str(row["window_end"] - row["window_start"]), row["n"]) for row in days.collect().rows()]
+    [('23:00:00', 2)]
     """
     _one_of("calendar: unit", unit, _CALENDAR_UNITS)
     _one_of("calendar: week_starts", week_starts, _WEEKDAYS)

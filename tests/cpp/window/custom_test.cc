@@ -46,7 +46,8 @@ class Folding final : public CustomAggregate {
       EXPECT_TRUE(i == 0 || groups->int64s()[i - 1] <= groups->int64s()[i]);
       seen[group] = true;
       if (!rows->column(0).is_null(i)) {
-        of_call[group] = of_call[group] * 31 + rows->column(0).int64s()[i];
+        of_call[group] = static_cast<int64_t>(static_cast<uint64_t>(of_call[group]) * 31 +
+                                              static_cast<uint64_t>(rows->column(0).int64s()[i]));
         made[group].half = rows->column(0).is_null(i) ? 0 : static_cast<double>(rows->column(0).int64s()[i]) / 2;
         made[group].has_half = true;
       }

@@ -110,7 +110,7 @@ void CellRows::append(const Batch& batch, const std::vector<int>& columns, const
       for (size_t i = 0; i < count; ++i) set(cells, first + i, column, rows[i]);
       continue;
     }
-    std::memset(cells.valid.data() + first, 1, count);
+    if (count > 0) std::memset(cells.valid.data() + first, 1, count);
     const auto* words = reinterpret_cast<const int64_t*>(column.values().data());
     for (size_t i = 0; i < count; ++i) cells.words[first + i] = words[rows[i]];
   }

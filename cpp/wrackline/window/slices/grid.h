@@ -67,7 +67,9 @@ class Grid {
   bool holds(Span window, Span slice) const { return overlaps() ? slice.end <= window.end : slice == window; }
   // The last window of `slice` that ends at `t` or before. REQUIRES: there is one.
   Span last_window_until(Span slice, Millis t) const {
-    return overlaps() ? std::min(last_window(slice), ending_at(previous_end(t))) : slice;
+    if (!overlaps()) return slice;
+    const Span last = last_window(slice);
+    return t >= last.end ? last : ending_at(previous_end(t));
   }
   // The window after `window`. Of windows that do not overlap: one that no slice is part of.
   Span next(Span window) const {

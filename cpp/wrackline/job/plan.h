@@ -62,9 +62,8 @@ enum class JsonNan : uint8_t { kNull, kString };
 
 // Rows go on to another stage of the job.
 struct ExchangeTo {
-  uint32_t source = 0;            // which of the streams that are merged there
-  int32_t source_partitions = 1;  // upstream tasks
-  int32_t partitions = 1;         // of the topic
+  uint32_t source = 0;     // which of the streams that are merged there
+  int32_t partitions = 1;  // of the topic
   // Not set: rows stay in the partition of their number.
   std::optional<std::vector<std::string>> key_columns;
   bool merges = false;  // what comes behind is one task with several inputs: it decides about idleness, too

@@ -155,7 +155,7 @@ class StageMaker {
       sink.streams = {stream_of(inputs[i])};
       sink.topic = topic;
       sink.internal = true;
-      sink.exchange = ExchangeTo{static_cast<uint32_t>(i), stage.partitions, partitions, key, inputs.size() > 1};
+      sink.exchange = ExchangeTo{static_cast<uint32_t>(i), partitions, key, inputs.size() > 1};
       stage.plan->sinks_.push_back(std::move(sink));
     }
     SourceSpec source;

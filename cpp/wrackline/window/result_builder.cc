@@ -156,26 +156,6 @@ void ResultBuilder::put(const Entries& entries, Span window, const int64_t* revi
   append_up_to(entries.count);
 }
 
-void ResultBuilder::put_each(const Entries& entries, const Span* windows, const int64_t* revisions, Pane pane,
-                             StepCounts& counts, Emitter& out) {
-  if (aggregates_.may_overflow()) {  // any of them may be a dead pane
-    for (size_t i = 0; i < entries.count; ++i)
-      put({entries.table, entries.pools, entries.ids + i, 1}, windows[i], revisions + i, pane, counts, out);
-    return;
-  }
-  counts.panes += static_cast<int64_t>(entries.count);
-  counts.rows_out += static_cast<int64_t>(entries.count);
-  for (size_t first = 0; first < entries.count;) {
-    const size_t size = std::min(entries.count - first, room());
-    append_keys(entries.table, entries.ids + first, size);
-    aggregates_.append_results(entries.table, entries.pools, entries.ids + first, size, aggregate_columns_);
-    revisions_.insert(revisions_.end(), revisions + first, revisions + first + size);
-    for (size_t i = first; i < first + size; ++i) append_window(windows[i], 1, pane);
-    first += size;
-    if (room() == 0) flush(out);
-  }
-}
-
 void ResultBuilder::put_merged(const KeyTable& table, uint32_t id, Span window, int64_t revision, StepCounts& counts,
                                Emitter& out) {
   append_keys(table, &id, 1);

@@ -31,8 +31,8 @@ struct Entries {
   const std::vector<Pool>& pools;
   const uint32_t* ids;
   size_t count;
-  // Of each entry, where they are not the same for all: the bounds of its records (of count and global windows), and
-  // which window of its key it is (of count windows).
+  // Of each entry, where they are not the same for all: its window (of count and global windows the bounds of its
+  // records), and which window of its key it is (of count windows).
   const Span* windows = nullptr;
   const int64_t* numbers = nullptr;
 
@@ -48,12 +48,9 @@ class ResultBuilder {
   // `keys` and `aggregates` must outlive this. `schema`: window_output_schema().
   ResultBuilder(SchemaPtr schema, const KeyPacker& keys, const Aggregates& aggregates);
 
-  // The entries as panes of one window. `revisions`: one per entry, null for 0. An entry whose sum does not fit is
-  // a dead pane instead. Counts panes, panes_dead and rows_out; emits full batches.
+  // The entries as panes of `window`, or each of its own. `revisions`: one per entry, null for 0. An entry whose sum
+  // does not fit is a dead pane instead. Counts panes, panes_dead and rows_out; emits full batches.
   void put(const Entries& entries, Span window, const int64_t* revisions, Pane pane, StepCounts& counts, Emitter& out);
-  // The same for entries that have a window each.
-  void put_each(const Entries& entries, const Span* windows, const int64_t* revisions, Pane pane, StepCounts& counts,
-                Emitter& out);
   // The withdrawal of a session's row: null aggregates. Counts a row.
   void put_merged(const KeyTable& table, uint32_t id, Span window, int64_t revision, StepCounts& counts, Emitter& out);
   void move(Millis watermark) { moves_.push_back({rows_, watermark}); }

@@ -199,8 +199,8 @@ void SessionStep::emit_panes(Pane pane, Emitter& out) {
     emit_spans_.push_back({.end = one.end, .start = one.start});
     emit_revisions_.push_back(one.revision);
   }
-  results_.put_each({table_, pools_, emit_ids_.data(), emit_ids_.size()}, emit_spans_.data(), emit_revisions_.data(),
-                    pane, counts_, out);
+  results_.put({table_, pools_, emit_ids_.data(), emit_ids_.size(), emit_spans_.data()}, {}, emit_revisions_.data(),
+               pane, counts_, out);
   for (const uint32_t id : emit_ids_) {
     Session one = session(id);
     counts_.out += one.unemitted;

@@ -2,6 +2,7 @@
 #include <random>
 
 #include "step_harness.h"
+#include "window/stream_run.h"
 #include "window/window_oracle.h"
 #include <gtest/gtest.h>
 
@@ -345,39 +346,8 @@ Stream random_stream(std::mt19937_64& random) {
   return stream;
 }
 
-struct Answer {
-  CollectingEmitter out;
-  StepCounts counts;
-};
-
-// cut_every 0: batches end only at commits.
 Answer run(const Stream& stream, uint64_t seed, int cut_every, bool restore) {
-  std::mt19937_64 random(seed);
-  std::unique_ptr<Step> step = make_window_step("w", stream.spec, kInput).value();
-  Checkpoint checkpoint;
-  BatchMaker maker(kInput);
-  Answer result;
-  for (const Item& item : stream.items) {
-    switch (item.kind) {
-      case Item::kRecord: maker.add(item.record.time, row_of(item.record)); break;
-      case Item::kMove: maker.move(item.watermark); break;
-      case Item::kCommit:
-        push(*step, maker.take(), result.out);
-        commit(*step, result.out);
-        if (restore && random() % 2) {
-          if (random() % 4 == 0) step->changes_lost();
-          checkpoint.take(*step);
-          if (random() % 2) {
-            step = make_window_step("w", stream.spec, kInput).value();
-            checkpoint.restore(*step);
-          }
-        }
-        continue;
-    }
-    if (cut_every > 0 && random() % static_cast<uint64_t>(cut_every) == 0) push(*step, maker.take(), result.out);
-  }
-  result.counts = step->counts();
-  return result;
+  return run_stream(stream, kInput, row_of, seed, cut_every, restore);
 }
 
 // What the rules say: all accepted records, and for each of them those in its window, found by looking at all.

@@ -72,6 +72,7 @@ TIDY_FILES = $(if $(TIDY_BASE),$(shell git diff --name-only --diff-filter=d $(TI
 
 lint: deps  ## formatting, clang-tidy, ruff, mypy, the dependency rule
 	$(VENV)/python scripts/check_structure.py
+	$(VENV)/python scripts/rules.py --check
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy python examples benchmarks tests/python tests/typing scripts

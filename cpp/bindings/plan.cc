@@ -2,8 +2,10 @@
 
 #include "bindings.h"
 #include "custom.h"
+#include "stage_shape.h"
 #include "table.h"
 #include "transform.h"
+#include "watermark.h"
 #include "windows.h"
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
@@ -33,6 +35,7 @@ WatermarkKind parse_watermark_kind(const std::string& name) {
   if (name == "all") return WatermarkKind::kAll;
   if (name == "punctuated") return WatermarkKind::kPunctuated;
   if (name == "punctuated_if") return WatermarkKind::kPunctuatedIf;
+  if (name == "function") return WatermarkKind::kFunction;
   raise(Status::invalid("unknown watermark \"" + name + "\""), Of::kJob);
 }
 
@@ -54,7 +57,8 @@ Ref read(PlanHandle& plan, const std::string& topic, const std::vector<FieldTupl
          const std::vector<std::string>& paths, const std::string& time, const std::string& unit,
          std::optional<int64_t> not_before, std::optional<int64_t> not_after, int64_t max_future,
          const std::string& log_timestamp, const std::string& watermark, std::optional<int64_t> out_of_orderness,
-         const std::string& watermark_column, std::optional<int64_t> idle_after, bool idle_close, int64_t warn_late,
+         const std::string& watermark_column, const std::optional<py::function>& watermark_function,
+         const std::string& watermark_text, std::optional<int64_t> idle_after, bool idle_close, int64_t warn_late,
          const std::vector<std::string>& partitioned_by, int64_t max_record_bytes, const std::string& name) {
   SourceSpec spec;
   spec.topic = topic;
@@ -72,7 +76,9 @@ Ref read(PlanHandle& plan, const std::string& topic, const std::vector<FieldTupl
                     .column = watermark_column,
                     .idle_after = idle_after,
                     .idle_advance = idle_close ? IdleAdvance::kClose : IdleAdvance::kHold,
-                    .warn_late = warn_late};
+                    .warn_late = warn_late,
+                    .function = watermark_function ? make_watermark(*watermark_function) : nullptr,
+                    .function_text = watermark_text};
   spec.partitioned_by = partitioned_by;
   spec.max_record_bytes = max_record_bytes;
   return from_ref(check(plan.get().read(std::move(spec), name), Of::kJob));
@@ -113,9 +119,10 @@ Ref explode_step(PlanHandle& plan, const Ref& input, const std::string& column, 
 }
 
 Ref dedup(PlanHandle& plan, const Ref& input, const std::vector<std::string>& columns, int64_t within,
-          std::optional<int64_t> allowed_lateness, bool null_key_group, const std::string& name) {
+          std::optional<int64_t> allowed_lateness, bool null_key_group,
+          const std::optional<std::vector<std::string>>& key, const std::string& name) {
   return from_ref(
-      check(plan.get().dedup(to_ref(input), {columns, within, allowed_lateness, null_key_group}, name), Of::kJob));
+      check(plan.get().dedup(to_ref(input), {columns, within, allowed_lateness, null_key_group, key}, name), Of::kJob));
 }
 
 // (name, function, columns, options)
@@ -194,6 +201,7 @@ void register_plan(py::module_& m) {
            py::arg("unit") = "ms", py::arg("not_before") = py::none(), py::arg("not_after") = py::none(),
            py::arg("max_future") = 60'000, py::arg("log_timestamp") = "", py::arg("watermark") = "bounded",
            py::arg("out_of_orderness") = py::none(), py::arg("watermark_column") = "",
+           py::arg("watermark_function") = py::none(), py::arg("watermark_text") = "",
            py::arg("idle_after") = py::none(), py::arg("idle_close") = false, py::arg("warn_late") = 3'600'000,
            py::arg("partitioned_by") = std::vector<std::string>(), py::arg("max_record_bytes") = 1 << 20,
            py::arg("name") = "")
@@ -206,7 +214,8 @@ void register_plan(py::module_& m) {
       .def("explode", &explode_step, py::arg("input"), py::kw_only(), py::arg("column"), py::arg("items"),
            py::arg("paths"), py::arg("on_error") = "dead_letter", py::arg("name") = "")
       .def("dedup", &dedup, py::arg("input"), py::kw_only(), py::arg("columns"), py::arg("within"),
-           py::arg("allowed_lateness") = py::none(), py::arg("null_key_group") = false, py::arg("name") = "")
+           py::arg("allowed_lateness") = py::none(), py::arg("null_key_group") = false, py::arg("key") = py::none(),
+           py::arg("name") = "")
       .def("window", &window, py::arg("input"), py::kw_only(), py::arg("key"), py::arg("kind"), py::arg("settings"),
            py::arg("allowed_lateness") = 0, py::arg("emit") = "accumulate", py::arg("early") = py::none(),
            py::arg("early_rows") = py::none(), py::arg("emit_late_each") = false, py::arg("late_windows_rows") = false,
@@ -226,11 +235,19 @@ void register_plan(py::module_& m) {
       .def("entry_bytes",
            [](const PlanHandle& plan) {
              const auto steps = check(plan.get().make_steps(plan.get().source().schema));
-             std::vector<std::pair<std::string, int64_t>> bytes;
+             std::vector<std::tuple<std::string, int64_t, std::string>> bytes;
              for (const auto& step : steps) {
-               if (step) bytes.emplace_back(step->name(), step->entry_bytes());
+               if (step) bytes.emplace_back(step->name(), step->entry_bytes(), step->grows_with());
              }
              return bytes;
+           })
+      .def("stages",
+           [](const PlanHandle& plan) {
+             // How many partitions its topics have is not known here.
+             const auto partitions = [](const SourceSpec& source) -> Result<int32_t> {
+               return source.topic.empty() ? 1 : 2;
+             };
+             return to_list(shapes_of(check(make_stages(plan.share(), partitions), Of::kJob)));
            })
       .def("node_count", [](const PlanHandle& plan) { return plan.get().nodes().size(); })
       .def(

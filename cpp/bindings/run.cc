@@ -6,6 +6,7 @@
 #include "bindings.h"
 #include "log.h"
 #include "plan.h"
+#include "stage_shape.h"
 #include "stats.h"
 #include "tap.h"
 #include <pybind11/functional.h>
@@ -15,6 +16,7 @@ namespace wrackline::bindings {
 namespace {
 
 constexpr Millis kTick = 50;
+constexpr Millis kPatience = 2'000;  // for a worker that is in a long call of a user's function
 
 // One run of a job. loop() is called once, by any thread; the rest by any thread meanwhile.
 class RunHandle {
@@ -29,6 +31,7 @@ class RunHandle {
     env.tap = tap_.get();
     auto opened = without_gil([&] { return Run::open(plan.share(), options.value_or(JobOptions()), std::move(env)); });
     run_ = check(std::move(opened), Of::kJob);
+    stages_ = shapes_of(run_->stages());
     look();
   }
 
@@ -51,6 +54,7 @@ class RunHandle {
       const py::gil_scoped_acquire gil;
       pass_on_log_lines();
       if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (tap_ != nullptr) check(tap_->check());
       if (progress && (full || now >= next_progress)) {
         next_progress = now + every_ms * 1000;
         (*progress)(to_dict(stats()));
@@ -65,6 +69,7 @@ class RunHandle {
     const std::lock_guard lock(mutex_);
     stats_.phase = status.ok() ? "done" : "failed";
     check(status, Of::kJob);
+    if (tap_ != nullptr) check(tap_->check());
   }
 
   // From any thread, also while another one closes.
@@ -76,7 +81,7 @@ class RunHandle {
   // Lets go of log, slot and state. REQUIRES: no loop() under way.
   void close() {
     without_gil([this] {
-      std::unique_ptr<Run> closing;
+      std::shared_ptr<Run> closing;
       {
         const std::lock_guard lock(mutex_);
         closing = std::move(run_);
@@ -92,29 +97,38 @@ class RunHandle {
     const std::lock_guard lock(mutex_);
     return ledger_;
   }
-  std::vector<TaskStatus> status() const {
+  // Asks the workers. From any thread; without the GIL.
+  std::vector<TaskStatus> status() {
+    std::shared_ptr<Run> run;
+    {
+      const std::lock_guard lock(mutex_);
+      if (run_ == nullptr) return status_;
+      run = run_;
+    }
+    std::vector<TaskStatus> status = run->status(kPatience);
     const std::lock_guard lock(mutex_);
-    return status_;
+    status_ = status;
+    return status;
   }
+  const std::vector<StageShape>& stages() const { return stages_; }
 
  private:
   // Copies what other threads may ask for.
   void look() {
     WorkerStats stats = run_->stats();
     auto ledger = run_->ledger();
-    auto status = run_->status();
     const std::lock_guard lock(mutex_);
     stats_ = stats;
     ledger_ = std::move(ledger);
-    status_ = std::move(status);
   }
 
   std::shared_ptr<Tap> tap_;
-  std::unique_ptr<Run> run_;
+  std::shared_ptr<Run> run_;  // others: of calls of status() under way
   mutable std::mutex mutex_;
   WorkerStats stats_;
   std::map<int32_t, Ledger> ledger_;
-  std::vector<TaskStatus> status_;
+  std::vector<TaskStatus> status_;  // as it was given last
+  std::vector<StageShape> stages_;
 };
 
 template <typename T>
@@ -200,9 +214,17 @@ py::list to_list(const std::vector<TaskStatus>& tasks) {
       steps[py::str(name)] = py::dict(py::arg("state_bytes") = step.state_bytes, py::arg("entries") = step.entries,
                                       py::arg("open_windows") = step.open_windows, py::arg("next_end") = step.next_end);
     }
-    out.append(py::dict(py::arg("partition") = task.partition, py::arg("offset") = task.offset,
-                        py::arg("watermark") = task.watermark, py::arg("last_record") = task.last_record,
-                        py::arg("on_probation") = task.on_probation, py::arg("steps") = steps));
+    py::list inputs;
+    for (const InputStatus& input : task.inputs) {
+      inputs.append(py::dict(py::arg("source") = input.source, py::arg("partition") = input.partition,
+                             py::arg("watermark") = input.watermark, py::arg("idle") = input.idle,
+                             py::arg("ended") = input.ended));
+    }
+    out.append(py::dict(py::arg("stage") = task.stage, py::arg("partition") = task.partition,
+                        py::arg("offset") = task.offset, py::arg("watermark") = task.watermark,
+                        py::arg("last_record") = task.last_record, py::arg("on_probation") = task.on_probation,
+                        py::arg("idle") = task.idle, py::arg("ended") = task.ended, py::arg("inputs") = inputs,
+                        py::arg("steps") = steps));
   }
   return out;
 }
@@ -222,7 +244,7 @@ void register_run(py::module_& m) {
       .def("__len__", [](const RowsHandle& rows) { return rows.get()->size(); });
 
   py::class_<Tap, std::shared_ptr<Tap>>(m, "Tap")
-      .def(py::init<int64_t>(), py::arg("max_rows") = 0)
+      .def(py::init<int64_t, int64_t>(), py::arg("max_rows") = 0, py::arg("max_bytes") = 0)
       .def("watch", &Tap::watch, py::arg("sink"))
       .def(
           "take",
@@ -251,7 +273,8 @@ void register_run(py::module_& m) {
       .def("close", &RunHandle::close)
       .def("stats", [](const RunHandle& run) { return to_dict(run.stats()); })
       .def("ledger", [](const RunHandle& run) { return to_dict(run.ledger()); })
-      .def("status", [](const RunHandle& run) { return to_list(run.status()); });
+      .def("status", [](RunHandle& run) { return to_list(without_gil([&] { return run.status(); })); })
+      .def("stages", [](const RunHandle& run) { return to_list(run.stages()); });
 
   m.def(
       "read_ledger",

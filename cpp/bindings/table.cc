@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_map>
+#include <cstring>
 
 #include "bindings.h"
 #include "values.h"
@@ -11,6 +11,7 @@
 #include "wrackline/codec/json_check.h"
 #include "wrackline/core/arrow.h"
 #include "wrackline/core/key.h"
+#include "wrackline/window/key_table.h"
 
 namespace wrackline::bindings {
 namespace {
@@ -179,15 +180,34 @@ Result<Table> Table::united(SchemaPtr first, const std::vector<Batch>& batches) 
   return Table(schema, std::move(out));
 }
 
-Result<Table> Table::last_of(const std::vector<std::string>& columns) const {
+Result<Table> Table::last_of(const std::vector<std::string>& columns, const std::string& unless,
+                             const std::string& withdrawn) const {
+  const int said = schema_->index_of(unless);
+  if (said < 0 || schema_->field(said).type != Type::kString)
+    return Status::invalid("there is no column of text \"" + unless + "\"");
   WL_ASSIGN_OR_RETURN(KeyPacker packer, KeyPacker::make(*schema_, columns, /*null_group=*/true));
-  std::unordered_map<std::string, std::pair<size_t, int64_t>> last;  // key -> batch, row
+  struct Place {
+    uint32_t batch;
+    uint32_t row;
+  };
+  KeyTable last(Buffer<uint8_t>(sizeof(Place)));
+  std::vector<uint32_t> rows;
   for (size_t b = 0; b < batches_.size(); ++b) {
     packer.pack(*batches_[b]);
-    for (int64_t row = 0; row < batches_[b]->length; ++row) last[std::string(packer.key(row))] = {b, row};
+    for (auto row = static_cast<uint32_t>(rows.size()); row < batches_[b]->length; ++row) rows.push_back(row);
+    last.each(packer, rows.data(), static_cast<size_t>(batches_[b]->length), [&](uint32_t row, uint8_t* cells) {
+      const Place place{static_cast<uint32_t>(b), row};
+      std::memcpy(cells, &place, sizeof place);
+    });
   }
+  if (last.count() == length_) return *this;  // nothing has a later row
   std::vector<Buffer<int64_t>> kept(batches_.size());
-  for (const auto& [key, place] : last) kept[place.first].push_back(place.second);
+  for (uint32_t id = 0; id < last.count(); ++id) {
+    Place place{};
+    std::memcpy(&place, last.cells(id), sizeof place);
+    if (batches_[place.batch]->column(said).string_at(place.row) == withdrawn) continue;
+    kept[place.batch].push_back(place.row);
+  }
   Batches out;
   for (size_t b = 0; b < batches_.size(); ++b) {
     if (kept[b].empty()) continue;
@@ -285,10 +305,11 @@ void register_table(py::module_& m) {
           py::kw_only(), py::arg("times_as_datetime") = true, py::arg("begin") = 0, py::arg("end") = py::none())
       .def(
           "last_of",
-          [](const Table& table, const std::vector<std::string>& columns) {
-            return check(without_gil([&] { return table.last_of(columns); }));
+          [](const Table& table, const std::vector<std::string>& columns, const std::string& unless,
+             const std::string& withdrawn) {
+            return check(without_gil([&] { return table.last_of(columns, unless, withdrawn); }));
           },
-          py::arg("columns"))
+          py::arg("columns"), py::kw_only(), py::arg("unless"), py::arg("withdrawn"))
       .def(
           "conform",
           [](const Table& table, const std::vector<FieldTuple>& schema) {

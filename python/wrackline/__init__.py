@@ -47,6 +47,7 @@ from wrackline.errors import (
     WracklineError,
 )
 from wrackline.files import read_csv, read_ndjson, read_parquet
+from wrackline.hints import no_such_name as _no_such_name
 from wrackline.job import Job
 from wrackline.kafka import Kafka
 from wrackline.ledger import Counts, Ledger
@@ -72,6 +73,9 @@ from wrackline.windows import (
 )
 
 __version__ = "0.1.0"
+
+
+globals()["__getattr__"] = _no_such_name  # not a def: type checkers would take any name then
 
 __all__ = [
     "Aggregate",

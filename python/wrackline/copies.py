@@ -11,6 +11,7 @@ from wrackline import _core
 from wrackline.errors import InvalidArgumentError, InvalidJobError
 from wrackline.explain import status_of, why_nothing
 from wrackline.feed import MAX_PIECE, Batches, Copy
+from wrackline.memory import memory_bound
 from wrackline.results import Result
 from wrackline.run import run_to_end
 from wrackline.stream import DeadLetters, LateOfJob, SideStream, Stream
@@ -33,17 +34,22 @@ def collect(
     rows: int | None,
     seconds: float | None,
     revisions: str,
+    memory_limit: int | None,
 ) -> Result:
     """The rows that a stream has put out when the copy's run ends."""
     if until is None and rows is None and seconds is None and job._reads_topic:
         raise InvalidArgumentError('collect: a topic has no end: give until="now", rows= or seconds=')
-    copy = _copy(job, "collect", stream, until=until, close=close, rows=rows, seconds=seconds)()
+    limit = memory_bound() if memory_limit is None else memory_limit
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0:
+        raise InvalidArgumentError(f"collect: memory_limit is a number of bytes > 0, not {memory_limit!r}")
+    copy = _copy(job, "collect", stream, until=until, close=close, rows=rows, seconds=seconds, max_bytes=limit)()
     try:
         if seconds is None:  # Ctrl-C raises: rows of a part of the input would look like those of all of it
             copy.run.loop()
         else:
             run_to_end(copy.run, job._name, None, seconds)
-        dead, status = copy.run.stats()["dead_letters"], status_of(copy.run, running=False)
+        dead, table = copy.run.stats()["dead_letters"], copy.take()
+        status = status_of(copy.run, running=False) if not len(table) and isinstance(stream, Stream) else None
     finally:
         copy.close()
     if dead and not isinstance(stream, DeadLetters):
@@ -53,13 +59,12 @@ def collect(
             f"{dead:,}",
             "record became a dead letter" if dead == 1 else "records became dead letters",
         )
-    table = copy.take()
-    if not len(table) and isinstance(stream, Stream):
+    if status is not None:
         closes = _CLOSES if until == "now" and not close else ""
         for why in why_nothing(status):
             _logger.warning("job '%s': no rows: %s%s", job._name, why, closes)
     if revisions == "last" and stream._revision_keys is not None:
-        table = table.last_of(stream._revision_keys)
+        table = table.last_of(stream._revision_keys, unless="pane", withdrawn="merged")
     return Result(table)
 
 
@@ -70,7 +75,15 @@ def batches(job: Job, stream: SideStream, *, until: Any, close: bool, rows: int 
 
 
 def _copy(
-    job: Job, call: str, stream: SideStream, *, until: Any, close: bool, rows: int | None, seconds: Any
+    job: Job,
+    call: str,
+    stream: SideStream,
+    *,
+    until: Any,
+    close: bool,
+    rows: int | None,
+    seconds: Any,
+    max_bytes: int = 0,
 ) -> Callable[[], Copy]:
     """Starts throw-away copies of the job up to `stream`. What is wrong is said here."""
     plan = job._plan.copy()
@@ -86,7 +99,7 @@ def _copy(
     options = job._run_options(until, close, rows, seconds, False, None, None, ())
 
     def start() -> Copy:
-        tap = _core.Tap(max_rows=MAX_PIECE if call == "batches" else 0)
+        tap = _core.Tap(max_rows=MAX_PIECE if call == "batches" else 0, max_bytes=max_bytes)
         tap.watch(sink)
         with contextlib.ExitStack() as stack:
             log = stack.enter_context(_log_of(job))

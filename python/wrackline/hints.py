@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from wrackline import _core
 
-__all__ = ["no_attribute", "shown", "shown_type", "written_duration"]
+__all__ = ["no_attribute", "no_such_name", "shown", "shown_type", "written_duration"]
 
 _WINDOW = '.key_by("k").window(wl.tumbling("5m")).agg(...)'
 _COLLECTED = "a stream does not end; {} what .collect() gives"
@@ -68,6 +68,44 @@ def no_attribute(owner: Any, name: str) -> NoReturn:
         near = _core.nearest(name, [one for one in dir(owner) if not one.startswith("_")])
         instead = f"did you mean .{near}?" if near else ""
     raise AttributeError(f"a {kind} has no {name!r}" + (f"; {instead}" if instead else ""))
+
+
+_OF_THE_PACKAGE = {
+    "avg": "mean",
+    "average": "mean",
+    "stddev": "std",
+    "variance": "var",
+    "len": "count",
+    "size": "count",
+    "count_distinct": "n_unique",
+    "nunique": "n_unique",
+    "distinct": "n_unique",
+    "approx_count_distinct": "approx_n_unique",
+    "percentile": "quantile",
+    "list": "collect",
+    "array_agg": "collect",
+    "collect_list": "collect",
+    "every": "bool_and",
+    "all": "bool_and",
+    "any": "bool_or",
+    "argmin": "arg_min",
+    "argmax": "arg_max",
+    "min_by": "arg_min",
+    "max_by": "arg_max",
+    "sliding": "hopping",
+    "hop": "hopping",
+    "tumble": "tumbling",
+}
+
+
+def no_such_name(name: str) -> NoReturn:
+    """Raises the AttributeError of a name that the package does not have."""
+    import wrackline
+
+    near = _OF_THE_PACKAGE.get(name) or ("" if name.startswith("_") else _core.nearest(name, wrackline.__all__))
+    raise AttributeError(
+        f"module 'wrackline' has no attribute {name!r}" + (f"; did you mean wl.{near}?" if near else "")
+    )
 
 
 def shown(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Collection, Sequence
 
-__all__ = ["page", "table"]
+__all__ = ["page", "table", "text"]
 
 _LINE = "1px solid rgba(128,128,128,0.35)"
 _DIM = "opacity:0.65"
@@ -27,6 +27,15 @@ def table(
     lines = [_row("th", header, right, under)] if header else []
     lines += [_row("td", row, right) for row in rows]
     return f'<table style="border-collapse:collapse;margin:0.25em 0">{"".join(lines)}</table>'
+
+
+def text(line: str) -> str:
+    """A line between tables.
+
+    >>> text("a < b")
+    '<div>a &lt; b</div>'
+    """
+    return f"<div>{html.escape(line)}</div>"
 
 
 def page(title: str, *parts: str, note: str = "") -> str:

@@ -7,18 +7,19 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from wrackline import _core, copies, forks, views
 from wrackline.deliveries import Deliveries
 from wrackline.durations import Duration, Time, to_millis, to_time
 from wrackline.errors import InvalidArgumentError, InvalidJobError, NotFoundError
-from wrackline.explain import Explanation, Status, StepText, status_of, why_no_more
+from wrackline.explain import Explanation, Status, StepText, stage_texts, status_of, why_no_more
 from wrackline.feed import Batches
 from wrackline.hints import shown_type
 from wrackline.kafka import Kafka
 from wrackline.ledger import Ledger
 from wrackline.log import Log, address_of
+from wrackline.memory import memory_bound
 from wrackline.reading import Input, source_of, watermark_of, watermark_text
 from wrackline.results import Result
 from wrackline.run import Place, Progress, RunningJob, RunResult, run_to_end, running_at, seated
@@ -29,7 +30,10 @@ from wrackline.stats import Stats
 from wrackline.stream import DeadLetters, LateOfJob, Ref, SideStream, Stream, merge
 from wrackline.transforms import Explode, OnError
 from wrackline.verbs import Build, Comparison, filter_value
-from wrackline.watermarks import Watermark
+from wrackline.watermarks import Watermark, of_function
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["Job"]
 
@@ -44,7 +48,8 @@ class Job:
     `state_dir`: where checkpoints lie (of a memory log: in memory). Results become visible every `commit_interval`,
     or after `commit_rows` records if that is sooner, or after a quarter of the interval if windows have fired and there
     is nothing else to do; after a crash at most `checkpoint_interval` is replayed.
-    `memory_limit`: bytes of state beyond which the run ends with an error that names the step.
+    `memory_limit`: bytes of state beyond which the run ends with an error that names the step; by default half of the
+    machine's memory.
 
     `guarantee`: ``"at_least_once"`` does without transactions: after a crash rows may come twice. On Kafka `workers`
     threads share the partitions, and so do other processes that run the same job; `membership` is ``"dynamic"`` for
@@ -98,7 +103,7 @@ class Job:
         self._deliveries: dict[str, Sink] = {}  # by the internal topic that their rows go to first
         self._running: _core.Run | None = None
         self._last_run: _core.Run | None = None  # for what is shown of the job
-        self._holds: dict[str, Callable[[int], str]] = {}  # of steps that remember: in words, given an entry's bytes
+        self._holds: dict[str, Callable[[int, str], str]] = {}  # of steps that remember: in words, of an entry's bytes
         self._last_status: Status | None = None
         self._lines: list[tuple[str, str, str]] = []  # for repr: step, what it does, of which stream
         self._options: dict[str, Any] = {
@@ -108,7 +113,7 @@ class Job:
                 "checkpoint_interval", to_millis(checkpoint_interval, "checkpoint_interval")
             ),
             "state_dir": str(state_dir),
-            "memory_limit": 0 if memory_limit is None else _positive("memory_limit", memory_limit),
+            "memory_limit": memory_bound() if memory_limit is None else _positive("memory_limit", memory_limit),
             "guarantee": _one_of("guarantee", guarantee, "exactly_once", "at_least_once"),
             "workers": _positive("workers", workers),
             "membership": _one_of("membership", membership, "static", "dynamic"),
@@ -154,7 +159,7 @@ class Job:
         time: str,
         unit: Literal["s", "ms", "us", "ns", "auto"] = "ms",
         out_of_orderness: Duration | Literal["all"] | None = None,
-        watermark: Watermark | None = None,
+        watermark: Watermark | Callable[[pl.DataFrame], Any] | None = None,
         idle_after: Duration | None = None,
         idle_advance: Literal["hold", "close"] = "hold",
         partitioned_by: str | Sequence[str] = (),
@@ -172,7 +177,10 @@ class Job:
         `time` is the event-time column (``"_timestamp"``: the record's own), in `unit` if it is a number.
         `out_of_orderness` is required for a topic; bounded rows have ``"all"``: the watermark moves at their end
         alone, and nothing is late. `watermark` takes its place: `wl.monotonic()`, `wl.punctuated("column")`,
-        `wl.punctuated_if("column")`. Event times before `not_before`, at `not_after` or beyond, or `max_future`
+        `wl.punctuated_if("column")`, or a function that gets a batch of good records as a Polars frame and gives a
+        watermark for each row: a time, an integer in `unit`, or null to keep it; lower ones are ignored.
+
+        Event times before `not_before`, at `not_after` or beyond, or `max_future`
         ahead of the record's log timestamp are dead letters. `partitioned_by`: the columns that decide a record's
         partition, for a topic with several. `idle_after`: without records for so long the input no longer holds the
         watermark back. `log_timestamp`: the column that stands for the log timestamp of bounded rows.
@@ -206,6 +214,8 @@ class Job:
             )
         if unit not in _UNITS:
             raise InvalidJobError(f"read: unit is one of {', '.join(map(repr, _UNITS))}, not {unit!r}")
+        if callable(watermark):
+            watermark = of_function(watermark, columns)
         kind, bound, column = watermark_of(topic, columns, out_of_orderness, watermark)
         if idle_advance not in ("hold", "close"):
             raise InvalidJobError(f'read: idle_advance is "hold" or "close", not {idle_advance!r}')
@@ -222,7 +232,11 @@ class Job:
             watermark=kind,
             out_of_orderness=bound,
             watermark_column=column,
-            idle_after=None if idle_after is None else to_millis(idle_after, "read: idle_after"),
+            watermark_function=None if watermark is None else watermark.function,
+            watermark_text="" if watermark is None or watermark.function is None else watermark.function.text,
+            idle_after=None
+            if idle_after is None
+            else _positive("read: idle_after", to_millis(idle_after, "read: idle_after")),
             idle_close=idle_advance == "close",
             warn_late=to_millis(warn_late, "read: warn_late"),
             partitioned_by=[partitioned_by] if isinstance(partitioned_by, str) else list(partitioned_by),
@@ -516,17 +530,24 @@ class Job:
         """
         if self._source is None:
             raise InvalidJobError("explain: this job reads nothing yet: call job.read() first")
-        sizes = dict(self._plan.entry_bytes())
+        sizes = {name: (size, grows) for name, size, grows in self._plan.entry_bytes()}
+        status = self._last_status if self._running is None else status_of(self._running, running=True)
+        stages = self._finished_plan().stages() if status is None else status.stages
+        where = {
+            step: number for number, one in reversed([*enumerate(stages)]) for step in (one["reads"], *one["steps"])
+        }
         steps = []
         for name, text, _ in self._lines:
-            holds = self._holds.get(name)
-            judged = "W of the record's partition, before it" if holds else ""
-            steps.append(StepText(name, text, holds(sizes[name]) if holds else "nothing", judged))
-        status = self._last_status if self._running is None else status_of(self._running, running=True)
+            holds, stage = self._holds.get(name), where.get(name, 0)
+            judged = "" if holds is None else "W of the record's partition, before it"
+            if holds is not None and stages[stage]["upstream"]:
+                judged = "W of the partition that the record was read from, before it"
+            steps.append(StepText(name, text, holds(*sizes[name]) if holds else "nothing", judged, stage))
         log = self._log.uri if isinstance(self._log, Log) else self._log
-        texts = {one.watermark: one.name for one in self._inputs}
-        watermark = "\n".join(text if len(texts) == 1 else f"{name}: {text}" for text, name in texts.items())
-        return Explanation(f"job {self._name!r} on {log!r}", watermark, steps, status)
+        kinds = {one.watermark: one.name for one in self._inputs}
+        watermark = "\n".join(text if len(kinds) == 1 else f"{name}: {text}" for text, name in kinds.items())
+        texts = stage_texts(stages, known=status is not None)
+        return Explanation(f"job {self._name!r} on {log!r}", watermark, steps, texts, status)
 
     def ledger(self) -> Ledger:
         """What became of every record: of the run that goes on in this process, else as of the last commit.

@@ -9,7 +9,7 @@ from typing import Any
 from wrackline import _core
 from wrackline.durations import to_millis
 from wrackline.errors import InvalidJobError
-from wrackline.hints import shown_type
+from wrackline.hints import shown, shown_type
 from wrackline.schema import Columns, suggestion, to_columns
 from wrackline.sources import BoundedRows
 from wrackline.watermarks import Watermark
@@ -75,7 +75,10 @@ def watermark_of(
     """The kind of watermark, its bound in milliseconds, its column."""
     if watermark is not None:
         if not isinstance(watermark, Watermark):
-            raise InvalidJobError(f"read: watermark is wl.monotonic(), wl.punctuated(...), not {watermark!r}")
+            raise InvalidJobError(
+                "read: watermark is wl.monotonic(), wl.punctuated(...) or a function of a batch that gives one for "
+                f"each row, not {shown(watermark)}"
+            )
         if out_of_orderness is not None:
             raise InvalidJobError("read: watermark= takes the place of out_of_orderness=; give one of them")
         if watermark.column and columns.get(watermark.column) is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Never, overload
 
-from wrackline import sinks, views
+from wrackline import _core, sinks, views
 from wrackline.aggregates import Aggregate, check_type
 from wrackline.aggregator import check_window
 from wrackline.durations import Duration, format_duration, to_millis
@@ -20,7 +20,7 @@ from wrackline.results import Result, need
 from wrackline.schema import METADATA, Columns, Field, suggestion
 from wrackline.transforms import OnError
 from wrackline.verbs import Build, Verbs
-from wrackline.windows import Window
+from wrackline.windows import Window, check_slices
 
 if TYPE_CHECKING:
     import polars as pl
@@ -203,12 +203,14 @@ class SideStream(Verbs):
         rows: int | None = None,
         seconds: float | None = None,
         revisions: Literal["last", "all"] = "last",
+        memory_limit: int | None = None,
     ) -> Result:
         """Runs a throw-away copy of the job up to here, and gives its rows: commits nothing, joins no group.
 
         Of a window that came out several times only the last revision is shown, unless ``revisions="all"``. At the
-        present end of a topic windows stay open, unless `close`. Ctrl-C and the stop button of a notebook end
-        `seconds` early; without `seconds` they raise KeyboardInterrupt.
+        present end of a topic windows stay open, unless `close`. Rows of more than `memory_limit` bytes (by default
+        half of the machine's memory) are an error: `batches` gives them one after the other. Ctrl-C and the stop
+        button of a notebook end `seconds` early; without `seconds` they raise KeyboardInterrupt.
 
         >>> import wrackline as wl
         >>> rows = wl.from_records([{"k": "a", "ts": 1}, {"k": "a", "ts": 2}])
@@ -218,7 +220,15 @@ class SideStream(Verbs):
         [('a', 2)]
         """
         _choice("revisions", revisions, ("last", "all"))
-        return self._job._collect(self, until=until, close=close, rows=rows, seconds=seconds, revisions=revisions)
+        return self._job._collect(
+            self,
+            until=until,
+            close=close,
+            rows=rows,
+            seconds=seconds,
+            revisions=revisions,
+            memory_limit=memory_limit,
+        )
 
     def batches(
         self,
@@ -323,7 +333,8 @@ class Stream(SideStream):
         """The first record of each id; another of the same id nearer than `within` is a duplicate.
 
         `allowed_lateness`: how far behind the watermark a record may be; by default the largest allowed lateness
-        below, at least `within` up to an hour.
+        below, at least `within` up to an hour. Ids are compared within each partition of the input: where those of one
+        lie in several, ``.key_by("id").dedup(within=...)`` brings them together.
 
         >>> import wrackline as wl
         >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}, {"id": 2, "ts": 3}])
@@ -336,6 +347,18 @@ class Stream(SideStream):
         if self._named_metadata(ids):
             made = self._with_metadata(ids)
             return made.dedup(*ids, within=within, allowed_lateness=allowed_lateness, null_key=null_key, name=name)
+        return self._dedup(label, ids, None, within, allowed_lateness, null_key, name)
+
+    def _dedup(
+        self,
+        label: str,
+        ids: list[str],
+        key: list[str] | None,
+        within: Duration,
+        allowed_lateness: Duration | None,
+        null_key: NullKey,
+        name: str,
+    ) -> Stream:
         if not ids:
             raise InvalidJobError(f'{label}: name the columns of the id, such as .dedup("event_id", within="24h")')
         _check_columns(label, ids, self.schema.names)
@@ -349,10 +372,12 @@ class Stream(SideStream):
             within=span,
             allowed_lateness=lateness,
             null_key_group=_choice(f"{label}: null_key", null_key, ("dead_letter", "group")) == "group",
+            key=key,
             name=name,
         )
-        self._job._note(ref, f"dedup({', '.join(ids)}) within {format_duration(span)}", self._refs[0])
-        self._job._holds[self._job._plan.step_name(ref[0])] = lambda size: dedup_state(size, span, lateness)
+        by = "" if key is None else f"by ({', '.join(key)}) "
+        self._job._note(ref, f"{by}dedup({', '.join(ids)}) within {format_duration(span)}", self._refs[0])
+        self._job._holds[self._job._plan.step_name(ref[0])] = lambda size, grows: dedup_state(size, span, lateness)
         return Stream(self._job, ref, self._job._plan.step_name(ref[0]), "dedup", self._keys)
 
     def key_by(self, *columns: str | pl.Expr) -> KeyedStream:
@@ -520,6 +545,7 @@ class KeyedStream:
         label = name or "window"
         if not isinstance(window, Window):
             raise InvalidJobError(f'{label}: give a window, such as wl.tumbling("5m"), not {shown(window)}')
+        check_slices(label, window)
         lateness = _lateness(label, allowed_lateness)
         _choice(f"{label}: emit_late", emit_late, ("commit", "each"))
         _choice(f"{label}: emit", emit, ("accumulate", "delta", "final_only"))
@@ -541,6 +567,32 @@ class KeyedStream:
         )
         windowed._add(self.stream._job._plan.copy(), [], {})  # what is wrong is said here, not at .agg()
         return windowed
+
+    def dedup(
+        self,
+        *columns: str,
+        within: Duration,
+        allowed_lateness: Duration | None = None,
+        null_key: NullKey = "dead_letter",
+        name: str = "",
+    ) -> Stream:
+        """As `Stream.dedup`, by default of the key's columns; records of a key are brought together first.
+
+        Further `columns` of the id are given with those of the key.
+
+        >>> import wrackline as wl
+        >>> rows = wl.from_records([{"id": 1, "ts": 1}, {"id": 1, "ts": 2}, {"id": 2, "ts": 3}])
+        >>> once = wl.Job("example").read(rows, time="ts").key_by("id").dedup(within="1h")
+        >>> once.collect().rows()
+        [{'id': 1, 'ts': 1}, {'id': 2, 'ts': 3}]
+        """
+        label = name or "dedup"
+        ids = _names(label, columns) or list(self.keys)
+        if self.per_partition:
+            return self.stream.dedup(
+                *ids, within=within, allowed_lateness=allowed_lateness, null_key=null_key, name=name
+            )
+        return self.stream._dedup(label, ids, list(self.keys), within, allowed_lateness, null_key, name)
 
     def agg(self, *unnamed: Any, **aggregates: Any) -> Stream:
         """Refused: aggregates need windows, which `.key_by(...).window(...)` makes."""
@@ -622,8 +674,12 @@ class WindowedStream:
         lateness = f", allowed_lateness={format_duration(self.allowed_lateness)}" if self.allowed_lateness else ""
         by, outputs = ", ".join(self.keyed.keys), ", ".join(f"{name}={one!r}" for name, one in aggregates.items())
         job._note(ref, f"by ({by}) in {self.window!r}{lateness}: {outputs}", self.keyed.stream._refs[0])
-        job._holds[job._plan.step_name(ref[0])] = lambda size: window_state(size, self.allowed_lateness)
-        replaces = keys if self.window.names else None  # rolling rows do not replace one another
+        job._holds[job._plan.step_name(ref[0])] = lambda size, grows: window_state(
+            self.window, size, grows, self.allowed_lateness, self.emit
+        )
+        # Rolling rows do not replace one another; nor do those of windows that come out once.
+        again = self.emit != "final_only" and (self.allowed_lateness or self.early or self.early_rows)
+        replaces = keys if self.window.names and again else None
         return Stream(job, ref, job._plan.step_name(ref[0]), "window", replaces)
 
     def _input(self, named: str, aggregate: Aggregate, one: Any, inputs: dict[str, Any]) -> str:
@@ -698,7 +754,7 @@ def _check_triggers(
 ) -> None:
     """What semantics say of panes, for every kind of window."""
     if early is not None and early <= 0:
-        raise InvalidJobError(f"{label}: early must be > 0")
+        raise InvalidJobError(f"{label}: early must be > 0, not {format_duration(early)!r}")
     if early_rows is not None and (isinstance(early_rows, bool) or not isinstance(early_rows, int) or early_rows <= 0):
         raise InvalidJobError(f"{label}: early_rows must be a whole number > 0, not {early_rows!r}")
     if early_rows is not None and window.kind == "hopping":
@@ -724,7 +780,11 @@ def _lateness(label: str, value: Duration) -> int:
 
 def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
     if value not in known:
-        raise InvalidJobError(f"{name} is one of {', '.join(map(repr, known))}, not {value!r}")
+        near = _core.nearest(str(value), list(known))
+        raise InvalidJobError(
+            f"{name} is one of {', '.join(map(repr, known))}, not {value!r}"
+            + (f"; did you mean {near!r}?" if near else "")
+        )
     return value
 
 

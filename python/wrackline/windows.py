@@ -10,6 +10,7 @@ hopping("1h", "5m", offset="30s")
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +19,17 @@ from wrackline import _core
 from wrackline.durations import Duration, format_duration, to_millis
 from wrackline.errors import InvalidArgumentError, InvalidJobError
 
-__all__ = ["Window", "calendar", "count_window", "global_window", "hopping", "rolling", "session", "tumbling"]
+__all__ = [
+    "Window",
+    "calendar",
+    "check_slices",
+    "count_window",
+    "global_window",
+    "hopping",
+    "rolling",
+    "session",
+    "tumbling",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -241,6 +252,22 @@ def _check_offset(kind: str, offset: int, slide: int) -> None:
         raise InvalidJobError(f"{kind}: offset {_quoted(offset)} must be shorter than the {what} {_quoted(slide)}")
 
 
+def check_slices(label: str, window: Window) -> None:
+    """A window of a job is made of so many slices at most."""
+    if window.kind != "hopping":
+        return
+    size, slide, most = window.settings["size"], window.settings["slide"], 100_000
+    slices = size // math.gcd(size, slide)
+    if slices <= most:
+        return
+    nearest = next(size // of for of in range(min(most, size // slide), 0, -1) if size % of == 0)
+    raise InvalidJobError(
+        f"{label}: size {_quoted(size)} and slide {_quoted(slide)} have a common divisor of only "
+        f"{format_duration(math.gcd(size, slide))}: {slices:,} slices a window, and {most:,} are the most; the next "
+        f"slide that divides the size is {_quoted(nearest)}"
+    )
+
+
 def _no_zone(kind: str, tz: object) -> None:
     if tz is not None:
         raise InvalidJobError(
@@ -250,7 +277,8 @@ def _no_zone(kind: str, tz: object) -> None:
 
 def _one_of(name: str, value: str, known: list[str]) -> None:
     if value not in known:
-        near = _core.nearest(str(value), known)
+        begun = [one for one in known if value and one.startswith(str(value).lower())]
+        near = begun[0] if len(begun) == 1 else _core.nearest(str(value), known)
         raise InvalidJobError(
             f"{name}={value!r}; " + (f"did you mean {near!r}?" if near else f"one of {', '.join(known)}")
         )

@@ -68,8 +68,9 @@ def by_polars(rows: list[dict[str, Any]], size: int, slide: int, q: float) -> di
     x, n, s, on = pl.col("x"), pl.col("n"), pl.col("s"), pl.col("on")
     grouped = spread(rows, size, slide).group_by("k", "start", maintain_order=True)
     made = grouped.agg(
-        *[x.quantile(q, name).alias(f"x_{name}") for name in INTERPOLATIONS],
-        *[n.quantile(q, name).alias(f"n_{name}") for name in INTERPOLATIONS],
+        # With nulls Polars counts them into the rank, and loses bits of the place between two values.
+        *[x.drop_nulls().quantile(q, name).alias(f"x_{name}") for name in INTERPOLATIONS],
+        *[n.drop_nulls().quantile(q, name).alias(f"n_{name}") for name in INTERPOLATIONS],
         x_middle=x.median(),
         n_middle=n.median(),
         on_middle=on.median(),
@@ -118,6 +119,7 @@ def aggregates(q: float) -> dict[str, wl.Aggregate]:
     }
 
 
+# rule: 7.1 7.4 7.5
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(
     rows=ROWS, q=st.sampled_from([0.0, 0.25, 0.5, 0.9, 1.0]) | st.floats(0, 1), size=st.integers(1, 300), data=st.data()
@@ -205,6 +207,7 @@ def test_of_equal_records_the_earliest_is_chosen_and_then_the_first() -> None:
     assert next(row["who"] for row in hopping if row["window_start"].timestamp() == 0) == "first"
 
 
+# rule: 7.11
 @pytest.mark.parametrize("seed", range(3))
 def test_sketches_over_many_values_keep_their_promise_in_slices(seed: int) -> None:
     """Hopping windows of six slices: the sketches of slices are merged."""

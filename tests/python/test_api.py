@@ -136,7 +136,8 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
     fields = [("k", "string", False), ("ts", "int64", False)]
     table = _core.table_from_rows(rows=[{"k": "a", "ts": 1}, {"k": "a", "ts": 2}], schema=fields, paths=["k", "ts"])
     assert table.rows(times_as_datetime=False, begin=1, end=2) == [{"k": "a", "ts": 2}]
-    assert len(table.last_of(columns=["k"])) == 1
+    assert len(table.last_of(columns=["k"], unless="k", withdrawn="b")) == 1
+    assert len(table.last_of(columns=["k"], unless="k", withdrawn="a")) == 0
     assert table.conform(schema=fields).schema == fields
     assert len(_core.import_arrow(frame=table)) == 2
     assert table.__arrow_c_stream__(requested_schema=None) is not None
@@ -163,10 +164,13 @@ def test_every_bound_function_by_keyword(tmp_path: Path) -> None:
     source = plan.read(
         topic="t", schema=fields, paths=["k", "ts"], time="ts", unit="ms", not_before=0, not_after=None,
         max_future=60_000, log_timestamp="", watermark="bounded", out_of_orderness=0, watermark_column="",
+        watermark_function=None, watermark_text="",
         idle_after=None, idle_close=False, warn_late=1, partitioned_by=["k"], max_record_bytes=100,
     )  # fmt: skip
     kept = plan.filter(input=source, column="ts", compare=">", value=0, is_time=False, name="f")
-    once = plan.dedup(input=kept, columns=["k", "ts"], within=5, allowed_lateness=0, null_key_group=False, name="d")
+    once = plan.dedup(
+        input=kept, columns=["k", "ts"], within=5, allowed_lateness=0, null_key_group=False, key=["k"], name="d"
+    )
     windows = plan.window(
         input=once, key=["k"], kind="tumbling", settings={"size": 10, "slide": 10, "offset": 0}, allowed_lateness=0,
         emit="accumulate", early=None, early_rows=None, emit_late_each=False,

@@ -230,6 +230,15 @@ def test_a_slow_loop_makes_the_run_wait() -> None:
     assert got + sum(len(batch) for batch in loop) == count
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that a shell starts in the background ignore Ctrl-C from the start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_leaves_the_loop(lg: wl.Log) -> None:
     lg.append("readings", rows(0, 10))
     got: list[int] = []

@@ -71,6 +71,7 @@ def jumps_of(name: str) -> list[int]:
     return list(jumps(oracle(name), first, last, 3 * DAY))
 
 
+# rule: 5.11
 def test_the_files_are_those_of_the_pinned_package() -> None:
     assert tzdata.IANA_VERSION == _core.TZ_VERSION
     folder = importlib.resources.files("tzdata")
@@ -84,6 +85,7 @@ def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"tz database  {tzdata.IANA_VERSION} (built in)" in capsys.readouterr().out
 
 
+# rule: 5.11
 def test_no_tz_data_of_the_system_is_needed(tmp_path: Path) -> None:
     code = 'import wrackline as wl; print(*wl.windows_of("2026-10-25T12:00Z", wl.calendar("day", tz="Europe/Berlin")))'
     bare = {**os.environ, "TZDIR": str(tmp_path), "PYTHONTZPATH": str(tmp_path), "TZ": "Asia/Tokyo"}
@@ -177,6 +179,7 @@ def core_edges(rule: dict[str, Any], first: int, last: int) -> list[int]:
     return [(edge - EPOCH) // MS for edge in wl.edges(wl.calendar(**rule), first, last)]
 
 
+# rule: 5.6 5.7 5.8
 @settings(max_examples=100)
 @given(st.data())
 def test_edges_around_any_jump_are_what_the_clock_shows_minute_by_minute(data: st.DataObject) -> None:
@@ -225,6 +228,7 @@ def by_halving(rule: dict[str, Any], t: int) -> tuple[int, int]:
     return found[where - 1], found[where]
 
 
+# rule: 5.6 5.8
 @settings(max_examples=600)
 @given(st.data())
 def test_windows_of_days_and_longer_are_what_the_clock_shows(data: st.DataObject) -> None:
@@ -248,6 +252,7 @@ def test_windows_lie_side_by_side_and_hold_their_times(data: st.DataObject) -> N
     assert wl.edges(window, span.start, after.end) == [span.start, span.end, after.end]
 
 
+# rule: 5.1
 @given(st.integers(-(10**13), 10**13), st.integers(1, 10**8), st.data())
 def test_windows_of_one_length_are_all_that_hold_a_time(t: int, slide: int, data: st.DataObject) -> None:
     size = data.draw(st.integers(slide, slide * 20))

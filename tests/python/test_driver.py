@@ -57,6 +57,7 @@ def test_what_comes_out_belongs_to_what_was_fed() -> None:
     assert seen(driver)[-1] == (100, 0, "on_time", 1)
 
 
+# rule: 2.11 2.16
 def test_the_clock_moves_only_by_hand() -> None:
     job = wl.Job("idle")
     stream = job.read(wl.from_records([], SCHEMA), time="ts", out_of_orderness=0, idle_after="1m", idle_advance="close")
@@ -93,6 +94,7 @@ def test_dead_letters_and_duplicates() -> None:
     assert [one["ts"] for one in driver.duplicates] == [2]
 
 
+# rule: 1.2
 def test_a_topic_takes_lines_keys_and_timestamps() -> None:
     job = wl.Job("topic")
     job.read("t", {"v": int, "at": datetime}, time="_timestamp", out_of_orderness=0)

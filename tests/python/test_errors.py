@@ -45,6 +45,7 @@ MISTAKES: list[Callable[[], Any]] = [
 ]
 
 
+# rule: 4.11 4.12 5.13 5.18
 @pytest.mark.parametrize("call", MISTAKES)
 def test_mistakes_of_windows(call: Callable[[], Any]) -> None:
     with pytest.raises(wl.InvalidJobError):
@@ -70,6 +71,7 @@ def test_an_unknown_topic_names_the_nearest() -> None:
             job.run(until="now")
 
 
+# rule: 1.9 1.10
 def test_a_first_thousand_of_refused_records_names_setting_and_values() -> None:
     with wl.Log("memory:") as lg:
         lg.create("old")

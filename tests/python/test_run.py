@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import signal
 import sys
 import textwrap
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import wrackline as wl
 from wrackline.progress import ProgressLine
@@ -102,6 +105,7 @@ def test_dead_letters_keep_the_bytes_and_say_why(lg: wl.Log) -> None:
     assert {one.header("wl.job") for one in letters} == {"sums"}
 
 
+# rule: 3.7
 def test_late_rows_that_nobody_writes_are_said(lg: wl.Log, caplog: pytest.LogCaptureFixture) -> None:
     lg.append("readings", [*rows(0, 100), *rows(0, 5)])
     job = wl.Job("quiet", log=lg)
@@ -119,6 +123,7 @@ def test_late_rows_that_nobody_writes_are_said(lg: wl.Log, caplog: pytest.LogCap
     assert len(lg.read("late-2")) == 5
 
 
+# rule: 3.7
 def test_job_late_is_of_all_steps_also_those_added_later(lg: wl.Log) -> None:
     lg.append("readings", [*rows(0, 600), *rows(0, 5), *rows(560, 20)])
     job = wl.Job("late", log=lg)
@@ -205,6 +210,29 @@ def test_collect_shows_last_revisions_or_all() -> None:
     assert [(row["window_start"], row["revision"], row["pane"], row["total"]) for row in last] == wanted[1:]
     kept = totals.filter("total", ">", 1).collect().rows(times="ms")
     assert [(row["window_start"], row["total"]) for row in kept] == [(0, 5), (20, 2)]
+
+
+@settings(max_examples=60, derandomize=True)
+@given(
+    st.lists(
+        st.tuples(st.none() | st.text(max_size=20), st.sampled_from([0.0, -0.0, math.nan, 1.5]), st.integers(0, 40)),
+        max_size=40,
+    )
+)
+def test_collect_shows_the_last_row_of_each_key_and_window_in_the_order_of_rows(rows: list[Any]) -> None:
+    """Of any keys: of NaN there is one, and 0.0 is -0.0."""
+    given_rows = [{"k": k, "x": x, "ts": ts} for k, x, ts in rows]
+    source = wl.from_records(given_rows, {"k": str | None, "x": float, "ts": int})
+    stream = wl.Job("any").read(source, time="ts", out_of_orderness=0).key_by("k", "x")
+    panes = stream.window(wl.hopping(10, 5), allowed_lateness=50, emit_late="each", null_key="group").agg(n=wl.count())
+    every = panes.collect(revisions="all").rows(times="ms")
+
+    def name(row: dict[str, Any]) -> Any:
+        return row["k"], repr(abs(row["x"])), row["window_start"]
+
+    last = {name(row): at for at, row in enumerate(every)}
+    wanted = [repr(row) for at, row in enumerate(every) if last[name(row)] == at]
+    assert [repr(row) for row in panes.collect().rows(times="ms")] == wanted
 
 
 def test_progress_gets_stats_and_its_errors_end_the_run(lg: wl.Log) -> None:
@@ -307,6 +335,7 @@ def test_a_job_that_reads_nothing() -> None:
     assert "reads nothing yet" in repr(job)
 
 
+# rule: 2.11 2.16
 def test_idle_input_closes_its_windows(lg: wl.Log) -> None:
     lg.append("readings", rows(0, 1))
     job = wl.Job("idle", log=lg, commit_interval="10ms")

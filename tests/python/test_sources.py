@@ -154,6 +154,7 @@ def test_decimals_of_wide_sums_arrive_as_integers() -> None:
     assert result.to_polars()["total"].to_list() == [2 * (2**63 - 1)]
 
 
+# rule: 2.21
 def test_the_second_run_over_the_same_rows_is_an_error() -> None:
     with wl.Log("memory:") as lg:
         job = wl.Job("twice", log=lg)

@@ -25,12 +25,16 @@ decode: Any = importlib.import_module("values").decode
 FILES = sorted(path.stem for path in VECTORS.glob("*.json"))
 # How many cases this version covers; a number that falls says that something was lost.
 COVERED = {
+    "calendar_edges": 169,
+    "count_rolling_global": 25,
     "dedup": 19,
-    "errors_at_build": 35,
-    "lateness_panes": 13,
+    "errors_at_build": 40,
+    "lateness_panes": 36,
+    "multi_input": 15,
     "numbers": 14,
+    "sessions": 50,
     "timestamps": 46,
-    "watermarks_idle": 15,
+    "watermarks_idle": 35,
     "windows_tumbling_hopping": 128,
 }
 
@@ -59,7 +63,8 @@ def test_batches_and_commits_do_not_show(name: str, seed: int) -> None:
     assert failed == []
 
 
-@pytest.mark.parametrize("name", sorted(set(COVERED) - {"errors_at_build", "numbers"}))
+# All of the others end their inputs.
+@pytest.mark.parametrize("name", sorted(set(COVERED) - {"calendar_edges", "errors_at_build", "multi_input", "numbers"}))
 def test_json_records_of_a_topic_answer_as_rows_do(name: str) -> None:
     failed, count = [], 0
     for case in cases(name):

@@ -77,6 +77,7 @@ def by_polars(rows: list[dict[str, Any]], size: int, slide: int, offset: int) ->
     return {(row["k"], row["start"]): row for row in grouped.to_dicts()}
 
 
+# rule: 5.1 7.1 7.2 7.3 7.12
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(rows=rows_of, size=st.integers(1, 500), data=st.data())
 def test_windows_equal_polars(rows: list[dict[str, Any]], size: int, data: st.DataObject) -> None:
@@ -94,6 +95,7 @@ def test_windows_equal_polars(rows: list[dict[str, Any]], size: int, data: st.Da
             assert close(row[column], got[name][column]), (name, column, row[column], got[name][column])
 
 
+# rule: 2.1 2.2 3.1 3.6
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(rows=rows_of, bound=st.integers(0, 800), lateness=st.integers(0, 400), size=st.integers(1, 400), data=st.data())
 def test_cuts_commits_and_lateness_against_a_brute_force_oracle(
@@ -134,6 +136,7 @@ def test_cuts_commits_and_lateness_against_a_brute_force_oracle(
     assert (counts.in_, counts.late, counts.held) == (len(rows), len(late), 0)
 
 
+# rule: 2.2 3.5 6.2 6.3
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     ids=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 300)), min_size=1, max_size=60),
@@ -173,3 +176,17 @@ def test_floats_that_json_does_not_know_pass_through(value: float) -> None:
     expected: Any
     for name, expected in [("s", frame["v"].sum()), ("low", frame["v"].min()), ("high", frame["v"].max())]:
         assert result[name] == expected or (math.isnan(result[name]) and math.isnan(expected))
+
+
+def test_withdrawn_sessions_are_not_among_the_last_revisions() -> None:
+    """Records at 0 and 20 are two sessions until 10 joins them."""
+    rows = [{"k": "a", "ts": ts} for ts in (0, 20, 100, 10)]
+    job = wl.Job("joined")
+    read = job.read(wl.from_records(rows), time="ts", out_of_orderness=0)
+    sessions = read.key_by("k").window(wl.session("10ms"), allowed_lateness="1s").agg(n=wl.count())
+    last = sessions.collect().to_polars().select("window_start", "n", "pane").rows()
+    assert [(start.microsecond // 1000, n) for start, n, _ in last] == [(100, 1), (0, 3)] or [
+        (start.microsecond // 1000, n) for start, n, _ in last
+    ] == [(0, 3), (100, 1)]
+    every = sessions.collect(revisions="all").to_polars()
+    assert every.filter(pl.col("pane") == "merged").height == 2

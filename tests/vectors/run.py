@@ -27,7 +27,7 @@ from values import decode, encode
 
 import wrackline as wl
 
-NOT_YET = {"calendar_edges", "count_rolling_global", "interval_join", "multi_input"}
+NOT_YET = {"interval_join"}
 
 
 @dataclass

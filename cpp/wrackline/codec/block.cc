@@ -45,6 +45,32 @@ void put_column(ByteWriter& out, Column& column) {
   put_buffer(out, column.mutable_offsets());
 }
 
+// As runs of equal ones.
+void put_watermarks(ByteWriter& out, const Buffer<Millis>& watermarks) {
+  Buffer<uint32_t> lengths;
+  Buffer<Millis> runs;
+  for (size_t i = 0; i < watermarks.size(); ++i) {
+    if (i == 0 || watermarks[i] != watermarks[i - 1]) {
+      runs.push_back(watermarks[i]);
+      lengths.push_back(0);
+    }
+    ++lengths.back();
+  }
+  put_buffer(out, runs);
+  put_buffer(out, lengths);
+}
+
+bool get_watermarks(ByteReader& in, size_t count, Buffer<Millis>& watermarks) {
+  Buffer<Millis> runs;
+  Buffer<uint32_t> lengths;
+  if (!get_buffer(in, runs) || !get_buffer(in, lengths) || runs.size() != lengths.size()) return false;
+  for (size_t run = 0; run < runs.size(); ++run) {
+    if (lengths[run] > count - watermarks.size()) return false;
+    watermarks.insert(watermarks.end(), lengths[run], runs[run]);
+  }
+  return watermarks.size() == count;
+}
+
 size_t fixed_bytes(Type type, size_t rows) {
   if (type == Type::kBool) return (rows + 7) / 8;
   return rows * (type == Type::kDecimal ? 16 : 8);
@@ -89,25 +115,18 @@ Bytes encode_block(const BlockHeader& header, const Batch& batch, const Buffer<i
   put_header(out, kRows, header);
   out.put(static_cast<uint32_t>(rows.size()));
   for (const int64_t row : rows) out.put(batch.event_times[static_cast<size_t>(row)]);
-  // Runs of rows that the same watermark judges.
-  Millis judged = batch.watermark;
+  Millis watermark = batch.watermark;
   size_t move = 0;
-  Buffer<Millis> by;
+  Buffer<Millis> judged;
+  Buffer<Millis> own;  // of the task: lower than what judges a row of one of several inputs
   for (const int64_t row : rows) {
-    for (; move < batch.moves.size() && batch.moves[move].position <= row; ++move) judged = batch.moves[move].watermark;
-    by.push_back(batch.judged(row, judged));
+    for (; move < batch.moves.size() && batch.moves[move].position <= row; ++move)
+      watermark = batch.moves[move].watermark;
+    judged.push_back(batch.judged(row, watermark));
+    own.push_back(watermark);
   }
-  Buffer<uint32_t> lengths;
-  Buffer<Millis> runs;
-  for (size_t i = 0; i < by.size(); ++i) {
-    if (i == 0 || by[i] != by[i - 1]) {
-      runs.push_back(by[i]);
-      lengths.push_back(0);
-    }
-    ++lengths.back();
-  }
-  put_buffer(out, runs);
-  put_buffer(out, lengths);
+  put_watermarks(out, judged);
+  put_watermarks(out, own);
   out.put(static_cast<uint32_t>(batch.columns.size()));
   for (const ColumnPtr& column : batch.columns) {
     Column own = *gather(*column, rows);
@@ -158,18 +177,13 @@ Result<ExchangeBlock> decode_block(std::string_view bytes, const SchemaPtr& sche
   Batch& rows = block.rows;
   const auto count = in.get<uint32_t>();
   const std::string_view times = in.get_bytes(size_t{count} * sizeof(Millis));
-  Buffer<Millis> runs;
-  Buffer<uint32_t> lengths;
-  if (in.failed() || !get_buffer(in, runs) || !get_buffer(in, lengths) || runs.size() != lengths.size()) return bad();
+  if (in.failed()) return bad();
   rows.schema = schema;
   rows.length = count;
   rows.event_times.resize(count);
   if (count > 0) std::memcpy(rows.event_times.data(), times.data(), times.size());
-  for (size_t run = 0; run < runs.size(); ++run) {
-    if (lengths[run] > count - rows.judged_by.size()) return bad();
-    rows.judged_by.insert(rows.judged_by.end(), lengths[run], runs[run]);
-  }
-  if (rows.judged_by.size() != count || in.get<uint32_t>() != static_cast<uint32_t>(schema->size())) return bad();
+  if (!get_watermarks(in, count, rows.judged_by) || !get_watermarks(in, count, block.watermarks)) return bad();
+  if (in.get<uint32_t>() != static_cast<uint32_t>(schema->size())) return bad();
   for (const Field& field : schema->fields()) {
     auto column = std::make_shared<Column>(field.type, field.item);
     if (!get_column(in, *column) || column->length() != rows.length) return bad();

@@ -26,8 +26,10 @@ Bytes encode_mark(const BlockHeader& header, const UpstreamMark& mark);
 struct ExchangeBlock {
   BlockHeader header;
   std::optional<UpstreamMark> mark;  // else it holds rows
-  // Columns, length, event_times and judged_by: the watermark of the upstream task before each row.
+  // Columns, length, event_times and judged_by: what judged each row upstream. That is the watermark of the upstream
+  // task before it, or of that one's own input, if it has several.
   Batch rows;
+  Buffer<Millis> watermarks;  // of the upstream task before each row
 };
 
 // Fails with kCorruption, also when the rows are not of `schema`.

@@ -18,6 +18,15 @@ int64_t canonical_bits(double value) {
   return std::bit_cast<int64_t>(value == 0 ? 0.0 : value);
 }
 
+// A key may be a megabyte long; messages are not.
+std::string shown_text(std::string_view text) {
+  constexpr size_t kMost = 200;
+  if (text.size() <= kMost) return "'" + std::string(text) + "'";
+  size_t end = kMost;
+  while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xc0) == 0x80) --end;  // not within a character
+  return "'" + std::string(text.substr(0, end)) + "...' (" + std::to_string(text.size()) + " bytes)";
+}
+
 template <typename T>
 void store(uint8_t* place, T value) {
   std::memcpy(place, &value, sizeof(T));
@@ -84,6 +93,11 @@ void KeyPacker::pack(const Batch& batch) {
 void KeyPacker::pack_parts(const Batch& batch) {
   const auto length = static_cast<size_t>(batch.length);
   own_offsets_.assign(length + 1, 0);
+  if (fields_.empty()) {
+    bytes_ = "";
+    offsets_ = own_offsets_.data();
+    return;
+  }
   const size_t last = fields_.size() - 1;
   for (size_t part = 0; part < fields_.size(); ++part) {
     const Column& column = batch.column(columns_[part]);
@@ -174,7 +188,7 @@ std::string KeyPacker::describe(std::string_view key) const {
     if (column.is_null(0))
       text += "null";
     else if (is_text(column.type()))
-      text += "'" + std::string(column.string_at(0)) + "'";
+      text += shown_text(column.string_at(0));
     else if (column.type() == Type::kBool)
       text += column.bool_at(0) ? "true" : "false";
     else if (column.type() == Type::kFloat64)

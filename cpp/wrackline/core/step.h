@@ -88,6 +88,8 @@ class Step {
   virtual StepStatus status() const { return {.state_bytes = state_bytes()}; }
   // Bytes of each entry, beside keys and values that have no fixed width; 0: the step remembers nothing.
   virtual int64_t entry_bytes() const { return 0; }
+  // What an entry has beside them that grows with its records: "prices: 16 bytes a value".
+  virtual std::string grows_with() const { return {}; }
 
   // Checkpoints. freeze() hands out what changed since the last freeze (or, after changes_lost(), all
   // of it); it is called only while !busy(). restore() is called on a new step, for each live unit

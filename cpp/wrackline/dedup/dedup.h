@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ struct DedupSpec {
   Millis within = 0;
   Millis allowed_lateness = 0;
   bool null_key_group = false;
+  // Set: rows that are equal in these of its columns are brought to one partition first; none: all rows are.
+  std::optional<std::vector<std::string>> key_columns = {};
 };
 
 // Fails when the columns or durations are not what semantics.md 5 and 6 allow.

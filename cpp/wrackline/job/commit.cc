@@ -38,7 +38,8 @@ int64_t Worker::panes() const {
 bool Worker::has_new() const {
   if (rows_since_commit_ > 0 || (sink_ && sink_->held_bytes() > 0)) return true;
   return std::any_of(tasks_.begin(), tasks_.end(), [](const auto& slot) {
-    return slot->task->has_decisions() || (slot->checkpointer && !slot->checkpointer->durable().empty());
+    return slot->undrained || slot->task->has_decisions() ||
+           (slot->checkpointer && !slot->checkpointer->durable().empty());
   });
 }
 
@@ -86,6 +87,7 @@ Result<Progress> Worker::begin_cut() {
 // Step 1: offsets, watermarks, ledger and decisions are frozen together.
 Status Worker::seal() {
   WL_RETURN_IF_ERROR(check_dead_letters());
+  if (rows_unseen_ > 0) WL_RETURN_IF_ERROR(measure_memory());
   const int64_t now = env_.clock->steady_us();
   const bool freeze_now = env_.tap == nullptr && !cutting_ &&
                           (ending_ || resetting_ || now - last_checkpoint_us_ >= options_.checkpoint_interval * 1000);
@@ -166,9 +168,11 @@ Result<Progress> Worker::prepare_commit() {
     if (env_.tap != nullptr) break;
     const bool firing = cutting_ && slot->task->firing();
     slot->naming = !cutting_ && slot->checkpointer && !slot->checkpointer->durable().empty();
-    // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice.
+    // A seal that was frozen is committed even if nothing else is new: its commit_seq must not come twice. Behind a
+    // cut, which has committed the offset, the ledger alone may be new: late panes that were pending there have come
+    // out.
     slot->in_commit = firing || slot->naming || slot->frozen || slot->sealed.offset != slot->committed_offset ||
-                      !slot->sealed.decisions.empty() || tells_end(*slot);
+                      !slot->sealed.decisions.empty() || (slot->undrained && !cutting_) || tells_end(*slot);
     if (!slot->in_commit) continue;
     CommitMetadata& metadata = slot->sealed_metadata = slot->committed;
     metadata.job_hash = plan_->hash();
@@ -234,8 +238,9 @@ Status Worker::on_committed() {
   for (auto& slot : tasks_) {
     if (!slot->in_commit) continue;
     slot->committed = slot->sealed_metadata;
-    if (slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty())
+    if (slot->sealed.offset != slot->committed_offset || !slot->sealed.decisions.empty() || slot->undrained)
       slot->content_seq = slot->committed.commit_seq;
+    slot->undrained = slot->sealed.cut.has_value();
     slot->committed_offset = slot->sealed.offset;
     slot->committed_ledger = slot->sealed.ledger;
     slot->journal_floor += offsets_per_commit();
@@ -258,6 +263,7 @@ Status Worker::on_committed() {
     on_cut();
     return {};
   }
+  cut_open_ = false;
   say_late(last_commit_us_);
   panes_wait_ = false;
   committed_panes_ = panes();
@@ -284,6 +290,7 @@ Status Worker::on_committed() {
 // The firings go on. What they were set off by is not committed yet, and nothing but they may be done before it is.
 void Worker::on_cut() {
   cutting_ = false;
+  cut_open_ = true;
   ++stats_.cuts;
   rows_since_commit_ = 0;
   for (auto& slot : tasks_) {

@@ -86,6 +86,7 @@ void CommitMetadata::write(ByteWriter& writer) const {
   writer.put(start_offset);
   writer.put(journal_offset);
   writer.put(read_to);
+  if (starts_over > 0) writer.put(starts_over);
 }
 
 CommitMetadata CommitMetadata::read(ByteReader& reader, uint8_t version) {
@@ -101,6 +102,7 @@ CommitMetadata CommitMetadata::read(ByteReader& reader, uint8_t version) {
   metadata.start_offset = reader.get<int64_t>();
   metadata.journal_offset = reader.get<int64_t>();
   if (version > 1) metadata.read_to = reader.get<int64_t>();
+  if (reader.left() > 0) metadata.starts_over = reader.get<int64_t>();
   return metadata;
 }
 

@@ -32,6 +32,9 @@ struct CommitMetadata {
   // Of the input: as far as it was read, records that cannot be committed yet included; kPlusInfinity: to its end,
   // and closed there.
   int64_t read_to = 0;
+  // How often fresh=True has started a job of several stages over: the same in all of them, or the last one to do so
+  // was interrupted.
+  int64_t starts_over = 0;
   friend bool operator==(const CommitMetadata&, const CommitMetadata&) = default;
 
   std::string encode() const;  // base64 text: offset metadata must not hold zero bytes

@@ -22,6 +22,7 @@ struct JobOptions {
   std::string state_dir = ".wrackline";  // holds <job>/slot-<n>, <job>/tasks/<group>-<partition>/
   int64_t memory_limit = 0;              // bytes of live state; 0: no limit
   int64_t max_poll_records = 4096;
+  int64_t firing_pieces = 0;             // longer firings let other tasks take records; 0: longer than 2 ms
   bool fresh = false;                    // start over: forget offsets, state and journal of earlier runs
   bool replay_accept = false;            // run(replay="accept")
   bool resume_append = false;            // resume="append": a bounded input that had ended has grown

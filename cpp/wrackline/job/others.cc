@@ -18,11 +18,13 @@ constexpr int64_t kPatienceUs = 5'000'000;
 // Where the run ends: the same for all its workers, and for tasks that come later.
 Status Worker::note_ends(int32_t partitions) {
   if (!options_.until_now || plan_->source().topic.empty()) return {};
+  // Rows of earlier stages that have committed may lie behind a transaction that a killed process left open: they
+  // belong to the run, which waits until the log has ended that one.
+  const Isolation isolation = plan_->source().exchange ? Isolation::kReadUncommitted : Isolation::kReadCommitted;
   const std::lock_guard lock(env_.run->mutex);
   for (int32_t partition = 0; partition < partitions; ++partition) {
     if (env_.run->end_offsets.contains(partition)) continue;
-    WL_ASSIGN_OR_RETURN(const int64_t end,
-                        env_.log->end_offset({plan_->source().topic, partition}, Isolation::kReadCommitted));
+    WL_ASSIGN_OR_RETURN(const int64_t end, env_.log->end_offset({plan_->source().topic, partition}, isolation));
     env_.run->end_offsets[partition] = end;
   }
   return {};

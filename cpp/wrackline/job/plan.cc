@@ -209,6 +209,15 @@ bool Plan::rows_below_window(StreamRef stream) const {
   return stream.port == Port::kMain ? of.below_window : rows_below_window(of.input);
 }
 
+// Else they have those of a window; a rolling one keeps those of its input.
+bool Plan::has_columns_of_source(StreamRef stream) const {
+  const Node& of = node(stream.node);
+  const auto* window = std::get_if<WindowSpec>(&of.spec);
+  if (stream.node == kDeadLetters) return false;
+  if (stream.port == Port::kMain && window != nullptr && !window->as<RollingWindow>()) return false;
+  return inputs_of(of).empty() || has_columns_of_source(of.input);
+}
+
 SchemaPtr Plan::schema_of(StreamRef stream) const {
   const Node& of = node(stream.node);
   switch (stream.port) {
@@ -266,7 +275,14 @@ Result<StreamRef> Plan::dedup(StreamRef input, DedupOptions options, std::string
     return Status::invalid(named + ": below a window that can emit a window more than once (allowed_lateness > 0)");
   }
   DedupSpec spec{std::move(options.columns), options.within,
-                 options.allowed_lateness.value_or(std::min(options.within, kDedupLateness)), options.null_key_group};
+                 options.allowed_lateness.value_or(std::min(options.within, kDedupLateness)), options.null_key_group,
+                 std::move(options.key_columns)};
+  for (const std::string& key : spec.key_columns.value_or(std::vector<std::string>())) {
+    if (std::find(spec.columns.begin(), spec.columns.end(), key) != spec.columns.end()) continue;
+    return Status::invalid(named + ": the key " + quoted(key) + " is not among the columns of the id (" +
+                           join(spec.columns) + "): records of one id may have several keys, and would not meet; " +
+                           "key_by these columns, or some of them");
+  }
   const SchemaPtr schema = schema_of(input);
   WL_RETURN_IF_ERROR(make_dedup_step(named, spec, schema).status().with_context(named));
   return add(Node{.name = std::move(named),
@@ -395,11 +411,11 @@ std::vector<StreamRef> Plan::late_streams() const {
 std::vector<bool> Plan::used_columns() const {
   const Schema& schema = *source_->schema;
   std::vector<bool> used(static_cast<size_t>(schema.size()), false);
+  if (source_->watermark.function) return std::vector<bool>(used.size(), true);
   for (const SinkSpec& sink : sinks_) {
     if (sink.dead_letters) continue;
     for (const StreamRef stream : sink.streams) {
-      // Below a window, or a window's own results: the window's columns, not the source's.
-      if (!rows_below_window(stream)) return std::vector<bool>(used.size(), true);
+      if (has_columns_of_source(stream)) return std::vector<bool>(used.size(), true);
     }
   }
   const auto use = [&](const std::string& name) {
@@ -408,6 +424,7 @@ std::vector<bool> Plan::used_columns() const {
   use(source_->time.column);
   use(source_->time.log_timestamp);
   use(source_->watermark.column);
+  std::for_each(source_->partitioned_by.begin(), source_->partitioned_by.end(), use);
   for (const Node& node : nodes_) {
     if (const auto* filter = std::get_if<FilterSpec>(&node.spec)) use(filter->column);
     if (const auto* transform = std::get_if<TransformSpec>(&node.spec))
@@ -494,6 +511,7 @@ std::string describe_source(const SourceSpec& source) {
           " max_future=" + format_duration(time.max_future) + " log_timestamp=" + time.log_timestamp +
           " watermark=" + std::to_string(static_cast<int>(watermark.kind)) + ":" +
           (watermark.out_of_orderness ? format_duration(*watermark.out_of_orderness) : "-") + ":" + watermark.column +
+          watermark.function_text +
           " idle_after=" + (watermark.idle_after ? format_duration(*watermark.idle_after) : "off") + ":" +
           std::to_string(static_cast<int>(watermark.idle_advance)) + " partitioned_by=" + list(source.partitioned_by) +
           " max_record_bytes=" + std::to_string(source.max_record_bytes);
@@ -527,7 +545,8 @@ std::string Plan::describe() const {
     } else if (const auto* dedup = std::get_if<DedupSpec>(&node.spec)) {
       text += "dedup " + list(dedup->columns) + " within=" + format_duration(dedup->within) +
               " allowed_lateness=" + format_duration(dedup->allowed_lateness) +
-              (dedup->null_key_group ? " null_key=group" : "");
+              (dedup->null_key_group ? " null_key=group" : "") +
+              (dedup->key_columns ? " key=" + list(*dedup->key_columns) : "");
     } else if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
       text += "window key=" + list(window->key_columns) + (window->null_key_group ? " null_key=group" : "") + " " +
               describe_window(window->kind) + " emit=" + std::to_string(static_cast<int>(window->emit)) +

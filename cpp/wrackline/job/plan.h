@@ -55,6 +55,7 @@ struct DedupOptions {
   Millis within = 0;
   std::optional<Millis> allowed_lateness;  // default: semantics.md 6
   bool null_key_group = false;
+  std::optional<std::vector<std::string>> key_columns = {};  // DedupSpec::key_columns
 };
 
 enum class JsonTimes : uint8_t { kMillis, kIso };
@@ -176,6 +177,7 @@ class Plan {
   void check_stream(StreamRef stream) const;
   // Rows of a stream have no record of their own: they, or those they were made of, are a window's results.
   bool rows_below_window(StreamRef stream) const;
+  bool has_columns_of_source(StreamRef stream) const;
   StreamRef add(Node node);
 
   std::string job_;

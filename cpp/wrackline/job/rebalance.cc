@@ -212,6 +212,7 @@ Status Worker::adopt_parked(const Offsets& offsets) {
 void Worker::on_unstable(const Offsets& offsets) {
   if (phase_ != Phase::kFetchCommitted) return;
   unstable_since_us_ = env_.clock->steady_us();
+  idle_and_late_ = 0;
   for (const auto& [partition, offset] : offsets) {
     const Result<CommitMetadata> metadata = CommitMetadata::decode(offset.metadata);
     if (!metadata.ok() || metadata->transactional_id == env_.transactional_id) continue;
@@ -225,10 +226,10 @@ void Worker::on_unstable(const Offsets& offsets) {
 }
 
 // Every transaction of a member ends within its transaction_timeout: one that does not has been lost by the broker.
-Status Worker::check_unstable() const {
+Status Worker::check_unstable() {
   if (!unstable_since_us_) return {};
   const Millis limit = std::max(options_.recovery_deadline, 2 * options_.transaction_timeout);
-  if (env_.clock->steady_us() - *unstable_since_us_ < limit * 1000) return {};
+  if (env_.clock->steady_us() - *unstable_since_us_ < limit * 1000 || ++idle_and_late_ < kPatience) return {};
   return Status::unavailable(
       "job " + plan_->job() + ": the committed offsets of group '" + group_ +
       "' wait for the end of a transaction, and it has not come for " + std::to_string(limit / 1000) +

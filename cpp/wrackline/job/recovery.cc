@@ -92,6 +92,7 @@ Status Worker::start_throw_away() {
     slot->partition = partition;
     slot->input = {plan_->source().topic, partition};
     WL_ASSIGN_OR_RETURN(slot->task, Task::make(plan_, slot->input, sink_.get()));
+    WL_RETURN_IF_ERROR(slot->task->check_placement(&env_.run->placed_keys));
     if (client_) {
       WL_ASSIGN_OR_RETURN(const int64_t first, env_.log->start_offset(slot->input));
       slot->task->set_offset(first);
@@ -270,6 +271,7 @@ Status Worker::make_slots(const Offsets& offsets) {
     slot->committed.recovery_count = recoveries;
     slot->committed.job_hash = plan_->hash();
     slot->committed.journal_offset = journal_end;
+    slot->committed.starts_over = env_.starts_over;
     if (const auto fresh = env_.fresh_from.find(slot->partition); fresh != env_.fresh_from.end()) {
       slot->committed.start_offset = fresh->second;
     } else if (!env_.rows) {

@@ -7,15 +7,11 @@
 #include "wrackline/job/worker.h"
 
 namespace wrackline {
-namespace {
-
-constexpr int64_t kPatience = 100;  // looks after a deadline: the process may have slept through it
-
-}  // namespace
 
 Status Worker::restore(TaskSlot& slot) {
   const CommitMetadata& committed = slot.committed;
   WL_ASSIGN_OR_RETURN(slot.task, Task::make(plan_, slot.input, sink_.get()));
+  WL_RETURN_IF_ERROR(slot.task->check_placement(&env_.run->placed_keys));
   if (!plan_->stateless() || !committed.checkpoint.empty()) {
     WL_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, env_.open_store(slot.partition));
     slot.checkpointer = std::make_unique<Checkpointer>(std::move(store), env_.failpoints, committed.recovery_count);
@@ -297,6 +293,7 @@ Status Worker::replay_boundary(TaskSlot& slot, bool& at_boundary) {
   if (!same && last)
     log_line(LogLevel::kWarning,
              "job " + plan_->job() + ": the replay gave another answer, taken as replay=\"accept\" says");
+  if (last) slot.undrained = row.cut.has_value();
   if (last && same && slot.committed.job_hash == plan_->hash() && reset_of(slot).empty()) slot.cut = row.cut;
   slot.rows.erase(slot.rows.begin());
   slot.decisions_applied = 0;

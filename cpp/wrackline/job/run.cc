@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 #include <string_view>
 #include <thread>
 
@@ -101,19 +102,32 @@ struct Run::Seat {
   WorkerStats stats;
   std::map<int32_t, Ledger> ledger;
   std::vector<TaskStatus> status;
+  int64_t status_asked = 0;
+  int64_t status_given = 0;
+  std::condition_variable looked;
   bool has_tasks = false;
   bool ended = false;
 
-  // From the worker's thread.
+  // From the worker's thread; or when it has ended.
   void look() {
     WorkerStats now = worker->stats();
     auto ledger_now = worker->ledger();
+    {
+      const std::lock_guard lock(mutex);
+      stats = now;
+      ledger = std::move(ledger_now);
+      has_tasks = worker->has_tasks();
+      if (status_asked == status_given) return;
+    }
+    look_closely();
+  }
+  // Goes through all windows: only when somebody asks.
+  void look_closely() {
     auto status_now = worker->status();
     const std::lock_guard lock(mutex);
-    stats = now;
-    ledger = std::move(ledger_now);
     status = std::move(status_now);
-    has_tasks = worker->has_tasks();
+    status_given = status_asked;
+    looked.notify_all();
   }
 };
 
@@ -240,6 +254,61 @@ Status check_moved(Log& log, const std::vector<Stage>& stages) {
   return {};
 }
 
+// Where a topic's partitions end; none: it does not exist.
+Result<std::map<int32_t, int64_t>> ends_of(Log& log, const std::string& topic) {
+  std::map<int32_t, int64_t> ends;
+  const Result<TopicInfo> info = log.topic(topic);
+  if (info.status().code() == Code::kNotFound) return ends;
+  WL_RETURN_IF_ERROR(info.status());
+  for (int32_t partition = 0; partition < info->partitions; ++partition) {
+    WL_ASSIGN_OR_RETURN(ends[partition], log.end_offset({topic, partition}, Isolation::kReadUncommitted));
+  }
+  return ends;
+}
+
+// Of the stage's tasks: CommitMetadata::starts_over. Empty: it has committed nothing.
+Result<std::set<int64_t>> starts_over_of(Log& log, const Stage& stage) {
+  std::set<int64_t> all;
+  WL_ASSIGN_OR_RETURN(const Offsets committed, log.committed(stage.plan->group()));
+  for (const auto& [anchor, offset] : committed) {
+    WL_ASSIGN_OR_RETURN(const CommitMetadata metadata, CommitMetadata::decode(offset.metadata));
+    all.insert(metadata.starts_over);
+  }
+  if (!all.empty()) return all;
+  const Result<TopicInfo> journal = log.topic(stage.plan->journal_topic());  // offsets expire
+  if (journal.status().code() == Code::kNotFound) return all;
+  WL_RETURN_IF_ERROR(journal.status());
+  for (int32_t partition = 0; partition < journal->partitions; ++partition) {
+    WL_ASSIGN_OR_RETURN(const std::optional<JournalRow> row, last_row(log, {journal->name, partition}));
+    if (row) all.insert(row->metadata.starts_over);
+  }
+  return all;
+}
+
+// How often the job has been started over. Each stage starts over in a transaction of its own: those of a run that
+// ended between them are of two runs, and one has rows of the other between it and the next.
+Result<int64_t> starts_over(Log& log, const std::vector<Stage>& stages, bool fresh) {
+  std::set<int64_t> all;
+  bool rows_before_it = false;  // a stage that has not begun, behind rows of others
+  for (const Stage& stage : stages) {
+    WL_ASSIGN_OR_RETURN(const std::set<int64_t> of_stage, starts_over_of(log, stage));
+    all.insert(of_stage.begin(), of_stage.end());
+    if (!of_stage.empty() || stage.upstream.empty()) continue;
+    WL_ASSIGN_OR_RETURN(const auto ends, ends_of(log, stage.plan->source().topic));
+    rows_before_it =
+        rows_before_it || std::any_of(ends.begin(), ends.end(), [](const auto& end) { return end.second > 0; });
+  }
+  const int64_t last = all.empty() ? 0 : *all.rbegin();
+  if (fresh) return last + 1;
+  if (all.size() > 1 || (last > 0 && rows_before_it)) {
+    return Status::invalid(
+        "job " + stages.front().plan->job() +
+        ": a run(fresh=True) ended before it had started all stages over (or is about to, in another "
+        "process): nothing is lost, repeat it with fresh=True");
+  }
+  return last;
+}
+
 // What a stage that reads a repartition topic is told: when it ends is for the stages before it to say.
 JobOptions options_of(const Stage& stage, const JobOptions& options) {
   JobOptions own = options;
@@ -254,22 +323,14 @@ JobOptions options_of(const Stage& stage, const JobOptions& options) {
   return own;
 }
 
-// Where a topic's partitions end; none: it does not exist.
-Result<std::map<int32_t, int64_t>> ends_of(Log& log, const std::string& topic) {
-  std::map<int32_t, int64_t> ends;
-  const Result<TopicInfo> info = log.topic(topic);
-  if (info.status().code() == Code::kNotFound) return ends;
-  WL_RETURN_IF_ERROR(info.status());
-  for (int32_t partition = 0; partition < info->partitions; ++partition) {
-    WL_ASSIGN_OR_RETURN(ends[partition], log.end_offset({topic, partition}, Isolation::kReadUncommitted));
-  }
-  return ends;
-}
-
 }  // namespace
 
 Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions& options, const RunEnv& env) {
   if (env.tap == nullptr && stages_.size() > 1 && !options.fresh) WL_RETURN_IF_ERROR(check_moved(*env.log, stages_));
+  int64_t started_over = 0;
+  if (env.tap == nullptr && stages_.size() > 1) {
+    WL_ASSIGN_OR_RETURN(started_over, starts_over(*env.log, stages_, options.fresh));
+  }
   const std::string job = plan->job();
   const bool memory = env.log != nullptr && env.log->uri().starts_with("memory:");
   const std::vector<const SourceSpec*> sources = plan->sources();
@@ -291,7 +352,9 @@ Status Run::make_seats(const std::shared_ptr<const Plan>& plan, const JobOptions
                        .tap = env.tap,
                        .exchange = exchange_.get(),
                        .run = shared,
-                       .fresh_from = fresh_from};
+                       .state_bytes = &state_bytes_,
+                       .fresh_from = fresh_from,
+                       .starts_over = started_over};
       if (stage.source >= 0 && sources[static_cast<size_t>(stage.source)]->topic.empty()) {
         const auto rows_before = std::count_if(sources.begin(), sources.begin() + stage.source,
                                                [](const SourceSpec* source) { return source->topic.empty(); });
@@ -337,6 +400,7 @@ void Run::has_ended(Seat& seat, const Status& status) {
   {
     const std::lock_guard lock(seat.mutex);
     seat.ended = true;
+    seat.looked.notify_all();
   }
   const std::lock_guard lock(mutex_);
   if (!status.ok() && first_failure_.ok()) first_failure_ = status;
@@ -371,6 +435,13 @@ void Run::drive(Seat& seat) {
 }
 
 Status Run::loop(const std::function<bool(const WorkerStats&)>& tick, Millis tick_ms) {
+  struct Under {
+    explicit Under(std::atomic<std::thread::id>& thread) : thread(thread) { thread = std::this_thread::get_id(); }
+    ~Under() { thread = std::thread::id(); }
+    std::atomic<std::thread::id>& thread;
+  };
+  begun_ = true;
+  const Under under(loops_);  // until the threads have ended, too
   Threads threads(*this);
   Status status = loop_first(tick, tick_ms);
   threads.in_order();
@@ -385,7 +456,9 @@ Result<Progress> Run::step_own() {
   bool idle = true;
   for (const auto& seat : seats_) {
     if (seat->own_thread || seat->ended) continue;
+    stepping_ = true;
     const Result<Progress> progress = seat->worker->step();
+    stepping_ = false;
     if (!progress.ok() || *progress == Progress::kDone) {
       has_ended(*seat, progress.status());
       if (!progress.ok()) status = progress.status();
@@ -459,13 +532,35 @@ WorkerStats Run::stats() {
   return all;
 }
 
-std::vector<TaskStatus> Run::status() {
+std::vector<TaskStatus> Run::status(Millis patience) {
+  if (!begun_) return {};
+  const std::thread::id loops = loops_;
+  const bool own = loops == std::this_thread::get_id();
+  const int64_t deadline = clock_->steady_us() + patience * 1000;
   std::vector<TaskStatus> all;
   for (auto& seat : seats_) {
     const std::lock_guard lock(seat->mutex);
-    all.insert(all.end(), seat->status.begin(), seat->status.end());
+    ++seat->status_asked;
   }
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.partition < b.partition; });
+  for (auto& seat : seats_) {
+    const bool is_mine = own && !seat->own_thread;
+    bool at_rest = loops == std::thread::id() || (is_mine && !stepping_);
+    if (!at_rest && !is_mine) {
+      std::unique_lock lock(seat->mutex);
+      const auto left = std::chrono::microseconds(std::max<int64_t>(deadline - clock_->steady_us(), 0));
+      seat->looked.wait_for(lock, left, [&] { return seat->ended || seat->status_given == seat->status_asked; });
+      at_rest = seat->ended && seat->own_thread && seat->status_given != seat->status_asked;
+    }
+    if (at_rest) seat->look_closely();
+    const std::lock_guard lock(seat->mutex);
+    for (TaskStatus one : seat->status) {
+      one.stage = seat->stage;
+      all.push_back(std::move(one));
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.stage, a.partition) < std::pair(b.stage, b.partition);
+  });
   return all;
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "wrackline/job/memory_exchange.h"
@@ -42,7 +43,10 @@ class Run {
   // Of all workers together, as of a moment ago. From the thread of loop(), or without one.
   WorkerStats stats();
   std::map<int32_t, Ledger> ledger();
-  std::vector<TaskStatus> status();
+  // How the tasks stand now. From any thread, by whose request the workers look; one that does not within `patience`
+  // (it may be in a long call of a user's function) is told of as it was when it last did.
+  std::vector<TaskStatus> status(Millis patience);
+  const std::vector<Stage>& stages() const { return stages_; }
   // The first one. REQUIRES: loop() is not under way, or this is its thread.
   Worker& worker();
   const Worker& worker() const;
@@ -70,6 +74,10 @@ class Run {
   Status first_failure_;           // guarded by mutex_
   std::condition_variable ended_;  // a worker has
   std::atomic<bool> abandoned_ = false;
+  std::atomic<int64_t> state_bytes_ = 0;  // of all workers
+  std::atomic<bool> begun_ = false;       // loop() was called
+  std::atomic<std::thread::id> loops_;    // the thread of loop(); none: it is not under way
+  bool stepping_ = false;                 // of that thread: a worker is at work
 };
 
 // The ledger of a job's last commit, per partition, from its journal: of a running or a finished job, also from

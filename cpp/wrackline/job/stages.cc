@@ -64,7 +64,7 @@ class StageMaker {
     if (const auto* merge = std::get_if<MergeSpec>(&node.spec)) return add_merge(here, number, node, *merge);
     if (const auto* window = std::get_if<WindowSpec>(&node.spec)) {
       Place above = place(node.input);
-      if (!meets(above, *window)) {
+      if (!window->per_partition && !meets(above, window->key_columns)) {
         WL_ASSIGN_OR_RETURN(above, exchange({node.input}, "rekey-" + node.name, window->key_columns));
       }
       here = above;
@@ -72,6 +72,12 @@ class StageMaker {
       WL_ASSIGN_OR_RETURN(here.stream, plan_of(here).window(above.stream, std::move(spec), true, node.name));
       here.partitioned_by =
           contains_all(window->key_columns, above.partitioned_by) ? above.partitioned_by : std::vector<std::string>();
+      return {};
+    }
+    if (const auto* dedup = std::get_if<DedupSpec>(&node.spec);
+        dedup && dedup->key_columns && !meets(place(node.input), *dedup->key_columns)) {
+      WL_ASSIGN_OR_RETURN(here, exchange({node.input}, "rekey-" + node.name, dedup->key_columns));
+      WL_ASSIGN_OR_RETURN(here.stream, add_step(plan_of(here), here.stream, node));
       return {};
     }
     here = place(node.input);
@@ -85,7 +91,9 @@ class StageMaker {
     if (const auto* transform = std::get_if<TransformSpec>(&node.spec))
       return plan.transform(input, *transform, node.name);
     const auto& dedup = std::get<DedupSpec>(node.spec);
-    return plan.dedup(input, {dedup.columns, dedup.within, dedup.allowed_lateness, dedup.null_key_group}, node.name);
+    return plan.dedup(input,
+                      {dedup.columns, dedup.within, dedup.allowed_lateness, dedup.null_key_group, dedup.key_columns},
+                      node.name);
   }
 
   bool of_dead_letters(int number) const {
@@ -109,9 +117,9 @@ class StageMaker {
   Plan& plan_of(const Place& place) { return *stages_[place.stage].plan; }
 
   // All rows of one key are in one partition already.
-  bool meets(const Place& above, const WindowSpec& window) const {
-    if (stages_[above.stage].partitions == 1 || window.per_partition) return true;
-    return !above.partitioned_by.empty() && contains_all(window.key_columns, above.partitioned_by);
+  bool meets(const Place& above, const std::vector<std::string>& key) const {
+    if (stages_[above.stage].partitions == 1) return true;
+    return !above.partitioned_by.empty() && contains_all(key, above.partitioned_by);
   }
 
   Building& add_stage(const std::string& name) {
@@ -182,6 +190,7 @@ class StageMaker {
       ++below;
       if (const auto* window = std::get_if<WindowSpec>(&other.spec); window && !window->per_partition)
         key = window->key_columns;
+      if (const auto* dedup = std::get_if<DedupSpec>(&other.spec)) key = dedup->key_columns;
     }
     if (below != 1) key.reset();
     WL_ASSIGN_OR_RETURN(here, exchange(merge.inputs, node.name, key));

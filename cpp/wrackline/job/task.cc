@@ -85,12 +85,28 @@ Task::Task(std::shared_ptr<const Plan> plan, TopicPartition input, RowSink* sink
 
 Task::~Task() = default;
 
+Status Task::check_placement(PlacedKeys* keys) {
+  const SourceSpec& source = plan_->source();
+  if (source.partitioned_by.empty() || source.topic.empty()) return {};
+  const auto& nodes = plan_->nodes();
+  const bool with_nulls = std::any_of(nodes.begin(), nodes.end(), [](const Plan::Node& node) {
+    const auto* window = std::get_if<WindowSpec>(&node.spec);
+    const auto* dedup = std::get_if<DedupSpec>(&node.spec);
+    return (window != nullptr && window->null_key_group) || (dedup != nullptr && dedup->null_key_group);
+  });
+  WL_ASSIGN_OR_RETURN(placement_, PlacementCheck::make(*schema_, source.partitioned_by, with_nulls, input_, keys));
+  return {};
+}
+
 TaskStatus Task::status() const {
   TaskStatus status{.partition = input_.partition,
                     .offset = offset_,
                     .watermark = watermark(),
                     .last_record = last_record_,
-                    .on_probation = on_probation_};
+                    .on_probation = on_probation_,
+                    .idle = time_ && time_->idle(),
+                    .ended = ended_,
+                    .inputs = inputs_ ? inputs_->status() : std::vector<InputStatus>()};
   for (const auto& step : steps_) status.steps.emplace_back(step->name(), step->status());
   return status;
 }
@@ -185,6 +201,7 @@ Status Task::take(Batch batch, const TimeInput& time) {
     }
   });
   WL_RETURN_IF_ERROR(time_->stuck());
+  if (placement_) WL_RETURN_IF_ERROR(placement_->check(batch));
   if (time_->accepted_any()) on_probation_ = false;
   read_.out += batch.length;
   if (batch.length == 0 && batch.moves.empty()) return {};
@@ -212,7 +229,7 @@ Status Task::take_block(std::string_view bytes) {
   for (int64_t row = 0; row < rows.length; ++row) {
     Millis& judged = rows.judged_by[static_cast<size_t>(row)];
     const Millis now = inputs_->last_watermark();
-    judged = inputs_->on_row(from, judged);
+    judged = inputs_->on_row(from, block.watermarks[static_cast<size_t>(row)], judged);
     if (inputs_->last_watermark() > now) rows.moves.push_back({row, inputs_->last_watermark()});
   }
   ended_ = false;
@@ -547,21 +564,6 @@ int64_t Task::state_bytes() const {
   int64_t bytes = 0;
   for (const auto& step : steps_) bytes += step->state_bytes();
   return bytes;
-}
-
-Status Task::check_memory(int64_t limit) const {
-  if (limit <= 0) return {};
-  const Step* largest = nullptr;
-  int64_t total = 0;
-  for (const auto& step : steps_) {
-    total += step->state_bytes();
-    if (largest == nullptr || step->state_bytes() > largest->state_bytes()) largest = step.get();
-  }
-  if (total <= limit) return {};
-  return Status::unavailable("state takes " + std::to_string(total) +
-                             " bytes, more than memory_limit=" + std::to_string(limit) + "; most of it is step '" +
-                             largest->name() + "' with " + std::to_string(largest->state_bytes()) +
-                             ". Raise memory_limit, or make its windows, lateness or `within` shorter");
 }
 
 JournalRow Task::seal() {

@@ -27,6 +27,7 @@
 #include "wrackline/job/formats.h"
 #include "wrackline/job/plan.h"
 #include "wrackline/job/task_trace.h"
+#include "wrackline/source/placed_keys.h"
 #include "wrackline/time/inputs.h"
 #include "wrackline/time/time_stage.h"
 
@@ -49,7 +50,11 @@ struct TaskStatus {
   Millis watermark = kMinusInfinity;
   Millis last_record = kMinusInfinity;  // the clock when records came last
   bool on_probation = false;
+  bool idle = false;
+  bool ended = false;
+  std::vector<InputStatus> inputs;  // of a task behind an exchange
   std::vector<std::pair<std::string, StepStatus>> steps;
+  size_t stage = 0;  // of the run
 };
 
 class Task final : private Emitter {
@@ -129,8 +134,6 @@ class Task final : private Emitter {
   // Dead letters so far, and what was said of the last one.
   int64_t dead_letters() const { return dead_count_; }
   const std::string& last_dead_letter() const { return last_dead_; }
-  // Fails, naming the largest step, when state_bytes() > limit.
-  Status check_memory(int64_t limit) const;
 
   // What a commit seals. Takes the decisions since the last call.
   JournalRow seal();
@@ -138,6 +141,9 @@ class Task final : private Emitter {
   std::string save_time() const;
   Status restore_time(std::string_view bytes);
   void restore_ledger(const Ledger& ledger);
+
+  // Checks what partitioned_by says. `keys` must outlive the task.
+  Status check_placement(PlacedKeys* keys);
 
   void set_trace(TraceSink* sink) { trace_ = std::make_unique<TaskTrace>(*plan_, input_.partition, sink); }
 
@@ -182,6 +188,7 @@ class Task final : private Emitter {
   std::optional<JsonDecoder> decoder_;
   std::optional<TimeStage> time_;
   std::optional<Inputs> inputs_;
+  std::optional<PlacementCheck> placement_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::deque<Batch>> inboxes_;               // one per step
   std::vector<std::vector<std::vector<int>>> below_;     // [node][port] -> nodes

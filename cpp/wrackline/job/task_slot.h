@@ -35,6 +35,7 @@ struct Worker::TaskSlot {
   CommitMetadata committed;
   int64_t committed_offset = 0;  // of the input
   Ledger committed_ledger;
+  bool undrained = false;     // by a cut: late panes that were due then come out before the next commit that is none
   bool had_commit = false;    // found at start
   int64_t journal_floor = 0;  // the next journal row lies here or behind
 
@@ -64,6 +65,11 @@ struct Worker::TaskSlot {
   int64_t seq_at_freeze = 0;        // the same of the one being written
   int64_t offset_at_freeze = 0;     // of the input
   std::string log_id;               // of log and topic: a checkpoint belongs to one
+
+  // Since the task is busy; held: it has been so for long, and its input is paused while others go on with theirs.
+  int64_t pieces = 0;
+  int64_t busy_since_us = 0;
+  bool held = false;
 
   bool at_end = false;  // told by the log since the last record
   int64_t end_at = 0;   // and that it is there
@@ -99,6 +105,8 @@ class Worker::TransactionSink final : public RowSink {
   bool open_ = false;
   std::optional<int64_t> since_us_;
 };
+
+inline constexpr int64_t kPatience = 100;  // looks after a deadline: the process may have slept through it
 
 // For messages.
 inline constexpr const char* kStartOver = "fresh=True starts over";

@@ -4,6 +4,7 @@
 #include "wrackline/job/worker.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "wrackline/core/logging.h"
 #include "wrackline/job/task_slot.h"
@@ -115,7 +116,8 @@ Status Worker::tell_marks() {
 Result<Progress> Worker::run() {
   if (finish_requested_ && !options_.until_now) WL_RETURN_IF_ERROR(begin_to_finish());
   if (cut_due()) return begin_cut();
-  if (busy()) return advance_and_append();
+  release_held();
+  if (busy()) return may_take_beside() ? advance_beside_firings() : advance_and_append();
   WL_RETURN_IF_ERROR(poll_checkpoints());
   if (holding_back()) return take_cut();
   if (commit_due()) {
@@ -209,8 +211,8 @@ Result<Progress> Worker::on_event(Event event) {
     TaskSlot* const slot = slot_of(polled->partition);
     if (slot == nullptr || slot->task == nullptr) return Progress::kWorked;
     const bool runs = slot->stage == TaskStage::kRunning;
-    const bool takes =
-        runs ? phase_ == Phase::kRunning && !inputs_paused_ : phase_ == Phase::kReplay && !slot->left_over;
+    const bool takes = runs ? phase_ == Phase::kRunning && !inputs_paused_ && !slot->held
+                            : phase_ == Phase::kReplay && !slot->left_over;
     if (takes) {
       WL_RETURN_IF_ERROR(take(*slot, *polled));
     } else if (runs || slot->left_over) {  // it was on its way when its input was paused: once more, later
@@ -279,7 +281,7 @@ Status Worker::take(TaskSlot& slot, const event::Polled& polled) {
   slot.rows_since_commit += rows;
   stats_.rows_taken += rows;
   WL_RETURN_IF_ERROR(slot.task->take_records(polled.records, polled.next_offset, env_.clock->now()));
-  WL_RETURN_IF_ERROR(slot.task->check_memory(options_.memory_limit));
+  WL_RETURN_IF_ERROR(check_memory(rows, static_cast<int64_t>(polled.records->byte_size())));
   return env_.failpoints->hit(Failpoint::kRecordTaken);
 }
 
@@ -298,9 +300,50 @@ bool Worker::take_rows(TaskSlot& slot, int64_t max_rows, Status& status) {
     stats_.rows_taken += count;
   }
   status = slot.task->take_rows(std::move(rows), offset, env_.clock->now());
-  if (status.ok()) status = slot.task->check_memory(options_.memory_limit);
+  if (status.ok()) status = check_memory(count, 0);
   if (status.ok() && phase_ == Phase::kRunning) status = env_.failpoints->hit(Failpoint::kRecordTaken);
   return status.ok();
+}
+
+Status Worker::check_memory(int64_t rows, int64_t bytes) {
+  constexpr int64_t kRows = 65'536;       // between two measurements, which go through all slices; or a commit
+  constexpr int64_t kBytes = 64LL << 20;  // of records
+  rows_unseen_ += rows;
+  bytes_unseen_ += bytes;
+  return rows_unseen_ < kRows && bytes_unseen_ < kBytes ? Status() : measure_memory();
+}
+
+Status Worker::measure_memory() {
+  if (options_.memory_limit <= 0) return {};
+  rows_unseen_ = bytes_unseen_ = 0;
+  int64_t own = 0;
+  std::map<std::string, std::pair<int64_t, const Step*>> steps;
+  for (const auto& slot : tasks_) {
+    if (!slot->task) continue;
+    for (const Step* step : slot->task->steps()) {
+      auto& [size, one] = steps[step->name()];
+      const int64_t more = step->state_bytes();
+      size += more;
+      own += more;
+      one = step;
+    }
+  }
+  std::atomic<int64_t>& all = env_.state_bytes != nullptr ? *env_.state_bytes : own_state_bytes_;
+  const int64_t change = own - std::exchange(told_state_bytes_, own);
+  const int64_t total = all.fetch_add(change) + change;
+  if (total <= options_.memory_limit || steps.empty()) return {};
+  const auto& [size, largest] = std::max_element(steps.begin(), steps.end(), [](const auto& a, const auto& b) {
+                                  return a.second.first < b.second.first;
+                                })->second;
+  const std::string grows = largest->grows_with();
+  return Status::unavailable(
+      "state takes " + std::to_string(total) +
+      " bytes, more than memory_limit=" + std::to_string(options_.memory_limit) + "; most of it is step '" +
+      largest->name() + "' with " + std::to_string(size) + (grows.empty() ? "" : " (for " + grows + ")") +
+      ". Raise memory_limit, or make its windows, lateness or `within` shorter" +
+      (grows.empty() ? ""
+                     : "; aggregates that keep values have others in their place that do not (approx_quantile, "
+                       "approx_n_unique), and .write() keeps rows themselves"));
 }
 
 int64_t Worker::poll_limit() const {
@@ -345,10 +388,65 @@ Result<Progress> Worker::advance_tasks() {
     TaskSlot& slot = *tasks_[(next_task_ + i) % tasks_.size()];
     if (!slot.task->busy()) continue;
     next_task_ = (next_task_ + i) % tasks_.size();
-    WL_RETURN_IF_ERROR(slot.task->advance());
-    return Progress::kWorked;
+    return advance(slot);
   }
   return Progress::kIdle;
+}
+
+Result<Progress> Worker::advance(TaskSlot& slot) {
+  if (slot.pieces++ == 0) slot.busy_since_us = env_.clock->steady_us();
+  WL_RETURN_IF_ERROR(slot.task->advance());
+  if (!slot.task->busy()) slot.pieces = 0;
+  return Progress::kWorked;
+}
+
+// Not before the firings of a cut are through (on_cut).
+bool Worker::may_take_beside() const {
+  return tasks_.size() > 1 && env_.rows == nullptr && !cut_open_ && !holding_back();
+}
+
+// As advance_and_append(), but the records of other tasks do not wait for the end of a long firing: they are taken
+// between its pieces. A commit does.
+Result<Progress> Worker::advance_beside_firings() {
+  WL_ASSIGN_OR_RETURN(const bool appended, append_held());
+  if (!appended) return on_event(client_->poll(0));
+  hold_long_firings();
+  const auto not_held = [](const auto& slot) { return slot->task && slot->task->busy() && !slot->held; };
+  if (const auto it = std::find_if(tasks_.begin(), tasks_.end(), not_held); it != tasks_.end()) return advance(**it);
+  if (Event event = client_->poll(poll_limit()); !std::holds_alternative<std::monostate>(event)) {
+    WL_RETURN_IF_ERROR(on_event(std::move(event)).status());
+    if (phase_ != Phase::kRunning) return Progress::kWorked;
+  }
+  next_task_ = (next_task_ + 1) % std::max<size_t>(tasks_.size(), 1);
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    TaskSlot& slot = *tasks_[(next_task_ + i) % tasks_.size()];
+    if (!slot.held || !slot.task || !slot.task->busy()) continue;
+    next_task_ = (next_task_ + i) % tasks_.size();
+    return advance(slot);
+  }
+  return Progress::kWorked;
+}
+
+// When a commit is due no more of them are: it waits for those that are.
+void Worker::hold_long_firings() {
+  constexpr int64_t kLongUs = 2'000;
+  if (inputs_paused_ || commit_due()) return;
+  for (auto& slot : tasks_) {
+    if (slot->held || slot->pieces < 2) continue;
+    const bool is_long = options_.firing_pieces > 0 ? slot->pieces > options_.firing_pieces
+                                                    : env_.clock->steady_us() - slot->busy_since_us > kLongUs;
+    if (!is_long) continue;
+    slot->held = true;
+    client_->pause(slot->input);
+  }
+}
+
+void Worker::release_held() {
+  for (auto& slot : tasks_) {
+    if (!slot->held || (slot->task && slot->task->busy())) continue;
+    slot->held = false;
+    if (!inputs_paused_) client_->resume(slot->input);
+  }
 }
 
 Status Worker::check_idle() {
@@ -399,7 +497,7 @@ void Worker::pause_inputs(bool pause) {
   for (auto& slot : tasks_) {
     if (pause)
       client_->pause(slot->input);
-    else
+    else if (!slot->held)
       client_->resume(slot->input);
   }
 }

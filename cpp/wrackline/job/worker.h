@@ -33,6 +33,7 @@
 #include "wrackline/job/plan.h"
 #include "wrackline/job/task.h"
 #include "wrackline/log/log.h"
+#include "wrackline/source/placed_keys.h"
 #include "wrackline/source/rows.h"
 #include "wrackline/store/store.h"
 
@@ -62,6 +63,7 @@ struct SharedRun {
   // What the log had committed at the first start: recovery counts by partition. fresh=True starts over what was
   // claimed by then, not what this run has claimed since.
   std::optional<std::map<int32_t, int64_t>> claims_before;
+  PlacedKeys placed_keys;   // guarded by itself
   std::set<int32_t> reset;  // partitions whose reset_steps are emptied: the named checkpoint is without them
 };
 
@@ -77,10 +79,12 @@ struct WorkerEnv {
   ExchangeTap* exchange = nullptr;   // of a run with a tap, if the plan has exchanges
   std::shared_ptr<RowsSource> rows;  // of a plan without topic
   TraceSink* trace = nullptr;
-  std::string instance;            // ClientOptions::instance
-  std::shared_ptr<SharedRun> run;  // null: it is the run's only worker
+  std::string instance;                         // ClientOptions::instance
+  std::shared_ptr<SharedRun> run;               // null: it is the run's only worker
+  std::atomic<int64_t>* state_bytes = nullptr;  // of all workers of the run, for memory_limit; null: it is the only one
   // fresh=True, of a repartition topic: by partition, where the rows of earlier runs end.
   std::map<int32_t, int64_t> fresh_from = {};
+  int64_t starts_over = 0;  // CommitMetadata::starts_over of tasks that begin
 };
 
 struct WorkerStats {
@@ -183,7 +187,7 @@ class Worker {
   Status adopt_parked(const Offsets& offsets);
   void on_unstable(const Offsets& offsets);
   void fence_next();
-  Status check_unstable() const;
+  Status check_unstable();
   void forget(TaskSlot& slot);
   Status stop_waiting();
   Result<bool> taken_over() const;
@@ -238,10 +242,19 @@ class Worker {
   Result<Progress> take_next();
   Status take(TaskSlot& slot, const event::Polled& polled);
   bool take_rows(TaskSlot& slot, int64_t max_rows, Status& status);
+  // So much was taken: measures state if that is due.
+  Status check_memory(int64_t rows, int64_t bytes);
+  // Fails, naming the largest step, where the run's state has grown beyond memory_limit.
+  Status measure_memory();
   Status check_idle();
   Result<Progress> advance_tasks();
   Result<bool> append_held();
+  Result<Progress> advance(TaskSlot& slot);
   Result<Progress> advance_and_append();
+  bool may_take_beside() const;
+  Result<Progress> advance_beside_firings();
+  void hold_long_firings();
+  void release_held();
   Result<Progress> poll_paused();
   bool busy() const;
   bool holding_back() const;
@@ -311,6 +324,7 @@ class Worker {
   bool inputs_paused_ = false;
   bool cutting_ = false;           // the commit under way is a cut
   Phase cut_from_ = Phase::kDone;  // and goes on there
+  bool cut_open_ = false;          // what set off the firings that were cut is not committed yet
   Offsets offsets_;                // of the commit under way
   bool trim_due_ = false;          // the commit under way is one after a checkpoint interval
   bool drained_ = false;           // pending late panes of the commit under way are out
@@ -319,12 +333,16 @@ class Worker {
   int64_t last_commit_us_ = 0;
   int64_t last_checkpoint_us_ = 0;
   int64_t rows_since_commit_ = 0;
+  std::atomic<int64_t> own_state_bytes_ = 0;  // where the run has no other worker
+  int64_t told_state_bytes_ = 0;              // of this worker in the sum
+  int64_t rows_unseen_ = 0;                   // since state was measured
+  int64_t bytes_unseen_ = 0;
   int64_t running_since_us_ = 0;
   int64_t first_failure_us_ = 0;  // of failures_; recoveries are bounded from here
   int64_t retry_at_us_ = 0;
   std::optional<int64_t> last_fenced_us_;
   int64_t restoring_since_us_ = 0;
-  int64_t idle_and_late_ = 0;   // looks at a journal since its deadline
+  int64_t idle_and_late_ = 0;   // looks since the deadline of what is waited for
   int64_t failures_ = 0;        // recoveries in a row: without a commit or a good while between
   bool inputs_ended_ = false;   // by this run
   bool state_is_here_ = false;  // of at least one partition, when it started

@@ -40,7 +40,8 @@ Result<Millis> parse_duration(std::string_view text) {
     if (name.starts_with('.') || name.starts_with(','))
       return wrong(text, "fractions are not taken; use a smaller unit");
     if (name == "w" || name == "mo" || name == "q" || name == "y") {
-      return wrong(text, std::string(name) + " is a calendar word; use calendar(...), or days (\"7d\")");
+      const std::string unit = name == "w" ? "week" : name == "mo" ? "month" : name == "q" ? "quarter" : "year";
+      return wrong(text, std::string(name) + " is a calendar word; use calendar(\"" + unit + "\"), or days (\"7d\")");
     }
     size_t unit = 0;
     while (unit < kUnits.size() && kUnits[unit].name != name) ++unit;

@@ -11,7 +11,7 @@ Status Inputs::expect(uint32_t source, int32_t partitions) {
   return {};
 }
 
-Millis Inputs::on_row(UpstreamId id, Millis watermark) {
+Millis Inputs::on_row(UpstreamId id, Millis watermark, Millis judged) {
   Input& input = inputs_.at(id);
   if (input.idle || input.ended) {  // it returns to where the task stands
     input.idle = input.ended = ended_ = false;
@@ -21,7 +21,7 @@ Millis Inputs::on_row(UpstreamId id, Millis watermark) {
     input.watermark = watermark;
     find_minimum();
   }
-  return input.watermark;
+  return std::max(judged, input.watermark);
 }
 
 void Inputs::on_mark(UpstreamId id, const UpstreamMark& mark) {
@@ -76,6 +76,16 @@ std::optional<UpstreamId> Inputs::slowest() const {
     slowest = id;
   }
   return slowest;
+}
+
+std::vector<InputStatus> Inputs::status() const {
+  std::vector<InputStatus> all;
+  for (uint32_t source = 0; source < partitions_.size(); ++source) {
+    if (partitions_[source] == 0) all.push_back({.source = source, .partition = -1});
+  }
+  for (const auto& [id, input] : inputs_)
+    all.push_back({id.source, id.partition, input.watermark, input.idle, input.ended});
+  return all;
 }
 
 void Inputs::save(ByteWriter& out) const {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <vector>
 
 #include "wrackline/core/bytes.h"
 #include "wrackline/core/status.h"
@@ -34,6 +35,15 @@ struct UpstreamMark {
   friend bool operator==(const UpstreamMark&, const UpstreamMark&) = default;
 };
 
+// How an input stands, for people who look.
+struct InputStatus {
+  uint32_t source = 0;
+  int32_t partition = 0;  // -1: nothing has come from any partition of the source yet
+  Millis watermark = kMinusInfinity;
+  bool idle = false;
+  bool ended = false;
+};
+
 class Inputs {
  public:
   // `sources` are merged; how many partitions each has, is said with each record of theirs.
@@ -42,9 +52,10 @@ class Inputs {
   // The source has so many partitions: each is an input that holds the minimum until it is heard of.
   Status expect(uint32_t source, int32_t partitions);
 
-  // A row of this input, which its own task judged by `watermark`: the input is awake. Gives what judges the row.
-  // REQUIRES: expected.
-  Millis on_row(UpstreamId id, Millis watermark);
+  // A row of this input, whose task stood at `watermark` before it and judged it by `judged`: the input is awake. Gives
+  // what judges the row. (A task with several inputs itself stands at the smallest of them, but its rows stay judged
+  // each by its own: else what is late would follow how those interleave.) REQUIRES: expected.
+  Millis on_row(UpstreamId id, Millis watermark, Millis judged);
   void on_mark(UpstreamId id, const UpstreamMark& mark);
 
   // Of the task. kPlusInfinity: all inputs have ended. Rises with on_row() and on_mark() alone.
@@ -53,6 +64,8 @@ class Inputs {
   bool ended() const { return ended_; }
   // Of the inputs that have not ended: that has held the minimum, for messages.
   std::optional<UpstreamId> slowest() const;
+
+  std::vector<InputStatus> status() const;
 
   void save(ByteWriter& out) const;
   Status restore(ByteReader& in);

@@ -124,7 +124,9 @@ void TimeStage::apply(Batch& batch, const TimeInput& input, const RefuseFn& refu
   if (!apply_fast(batch, input)) apply_rows(batch, input, refuse);
   if (batch.length == 0) return;
   if (watermark_column_ >= 0)
-    add_punctuated_moves(batch, input.clock_now);
+    add_punctuated_moves(batch, batch.column(watermark_column_), input.clock_now);
+  else if (watermark_spec_.kind == WatermarkKind::kFunction)
+    add_function_moves(batch, input.clock_now);
   else
     add_moves(batch, input.clock_now);
   count_late(batch);
@@ -328,10 +330,19 @@ void TimeStage::add_moves(Batch& batch, Millis clock_now) {
   input_.saw(reached, clock_now);
 }
 
-void TimeStage::add_punctuated_moves(Batch& batch, Millis clock_now) {
+void TimeStage::add_function_moves(Batch& batch, Millis clock_now) {
+  Result<ColumnPtr> marks = watermark_spec_.function->apply(std::make_shared<const Batch>(batch));
+  if (!marks.ok()) {
+    function_failed_ = marks.status().with_context("watermark");
+    return;
+  }
+  add_punctuated_moves(batch, **marks, clock_now);
+}
+
+void TimeStage::add_punctuated_moves(Batch& batch, const Column& marks, Millis clock_now) {
   Millis reached = kMinusInfinity;
   for (int64_t row = 0; row < batch.length; ++row) {
-    const std::optional<Millis> w = punctuation(batch, row);
+    const std::optional<Millis> w = punctuation(batch, marks, row);
     if (!w) continue;
     reached = std::max(reached, *w);
     if (*w <= input_.watermark) continue;
@@ -342,15 +353,14 @@ void TimeStage::add_punctuated_moves(Batch& batch, Millis clock_now) {
 }
 
 // What this accepted row says of W.
-std::optional<Millis> TimeStage::punctuation(const Batch& batch, int64_t row) const {
-  const Column& column = batch.column(watermark_column_);
-  if (column.is_null(row)) return std::nullopt;
+std::optional<Millis> TimeStage::punctuation(const Batch& batch, const Column& marks, int64_t row) const {
+  if (marks.is_null(row)) return std::nullopt;
   if (watermark_spec_.kind == WatermarkKind::kPunctuatedIf) {
-    if (!column.bool_at(row)) return std::nullopt;
+    if (!marks.bool_at(row)) return std::nullopt;
     return batch.event_times[static_cast<size_t>(row)];
   }
-  const int64_t value = column.int64s()[row];
-  if (column.type() == Type::kTimestamp) return in_event_time_range(value) ? std::optional(value) : std::nullopt;
+  const int64_t value = marks.int64s()[row];
+  if (marks.type() == Type::kTimestamp) return in_event_time_range(value) ? std::optional(value) : std::nullopt;
   const TimeUnit unit = spec_.unit == TimeUnit::kAuto ? decided_.value_or(TimeUnit::kMillis) : spec_.unit;
   return to_millis(value, unit);
 }
@@ -456,6 +466,7 @@ std::string TimeStage::first_records() const {
 }
 
 Status TimeStage::stuck() const {
+  if (!function_failed_.ok()) return function_failed_;
   if (refused_first_ < kFirstRecords) return {};
   return Status::invalid("all of the first " + counted(kFirstRecords) + " records were refused: " + first_records());
 }

@@ -67,8 +67,8 @@ class TimeStage {
   // where log timestamps are needed; not ended().
   void apply(Batch& batch, const TimeInput& input, const RefuseFn& refuse);
 
-  // Not ok once all of the first kFirstRecords records were refused: names settings and values. Ask
-  // after each apply(); the answer does not depend on how batches are cut.
+  // Not ok once all of the first kFirstRecords records were refused: names settings and values; the answer does not
+  // depend on how batches are cut. Nor when the function that is the watermark has failed. Ask after each apply().
   Status stuck() const;
   // The same sentence for a bounded input that ended with nothing accepted; empty otherwise.
   std::string nothing_accepted() const;
@@ -131,14 +131,16 @@ class TimeStage {
   void apply_rows(Batch& batch, const TimeInput& input, const RefuseFn& refuse);
   void drop_rows(Batch& batch, const Buffer<int64_t>& kept);
   void add_moves(Batch& batch, Millis clock_now);
-  void add_punctuated_moves(Batch& batch, Millis clock_now);
+  // `marks`: what W is behind each row.
+  void add_punctuated_moves(Batch& batch, const Column& marks, Millis clock_now);
+  void add_function_moves(Batch& batch, Millis clock_now);
   void count_late(const Batch& batch);
   Judged judge(const Batch& batch, const TimeForms* forms, int64_t row);
   template <typename Number>
   Judged judge_number(Number value);
   Judged judge_millis(std::optional<Millis> t) const;
   std::optional<Millis> log_timestamp(const Batch& batch, int64_t row) const;
-  std::optional<Millis> punctuation(const Batch& batch, int64_t row) const;
+  std::optional<Millis> punctuation(const Batch& batch, const Column& marks, int64_t row) const;
   std::string shown(const Batch& batch, const TimeForms* forms, int64_t row) const;
   std::string explain(Setting setting, const std::string& value) const;
   std::string first_records() const;
@@ -163,6 +165,7 @@ class TimeStage {
   int64_t refused_first_ = 0;  // before the first accepted record
   std::array<int64_t, kSettings> refused_by_{};
   std::vector<std::string> samples_;
+  Status function_failed_;
 
   Buffer<Move> moves_;  // scratch
 };

@@ -1,9 +1,11 @@
 // The watermark of one input (semantics.md 2), and when that input is idle.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
+#include "wrackline/core/batch.h"
 #include "wrackline/core/bytes.h"
 #include "wrackline/core/status.h"
 #include "wrackline/core/types.h"
@@ -15,9 +17,19 @@ enum class WatermarkKind : uint8_t {
   kAll,           // -infinity until the end; bounded inputs only
   kPunctuated,    // the value of `column` is W
   kPunctuatedIf,  // where the boolean `column` is true, W is the record's own time
+  kFunction,      // `function` says it
 };
 
 enum class IdleAdvance : uint8_t { kHold, kClose };
+
+// A user's watermark.
+class WatermarkFunction {
+ public:
+  virtual ~WatermarkFunction() = default;
+  // `batch` has rows, all of them accepted. As many values, int64 (in the unit of the event time) or timestamp; null
+  // keeps W. Called by the threads of all tasks. A failure ends the run.
+  virtual Result<ColumnPtr> apply(const std::shared_ptr<const Batch>& batch) const = 0;
+};
 
 struct WatermarkSpec {
   WatermarkKind kind = WatermarkKind::kBounded;
@@ -26,6 +38,8 @@ struct WatermarkSpec {
   std::optional<Millis> idle_after;        // none: never idle
   IdleAdvance idle_advance = IdleAdvance::kHold;
   Millis warn_late = 3'600'000;
+  std::shared_ptr<const WatermarkFunction> function;  // kFunction
+  std::string function_text;                          // of it, as the job's description has it
 };
 
 // The error of a spec that no schema is needed for: signs, sizes, what a topic may not have.

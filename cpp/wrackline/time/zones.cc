@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "wrackline/core/spelling.h"
 #include "wrackline/time/zones_data.h"
@@ -13,6 +14,17 @@ namespace {
 using zones_data::kBytes;
 using zones_data::kCount;
 using zones_data::kEntries;
+
+// The zone of a city by itself: "Berlin", "new york".
+std::string nearest_place(std::string_view name) {
+  std::string wanted(name);
+  std::ranges::replace(wanted, ' ', '_');
+  std::vector<std::string> places;
+  for (const std::string& zone : zone_names()) places.push_back(zone.substr(zone.rfind('/') + 1));
+  const std::string near = nearest(wanted, places);
+  if (near.empty()) return {};
+  return zone_names()[static_cast<size_t>(std::ranges::find(places, near) - places.begin())];
+}
 
 // What to write instead of a name that does not exist. The nearest name of an abbreviation or an offset is another one.
 std::string advice(std::string_view name) {
@@ -25,7 +37,8 @@ std::string advice(std::string_view name) {
       !name.starts_with("Etc/")) {
     return "a fixed offset is 'Etc/GMT-2' for two hours east of Greenwich, 'Etc/GMT+5' for five hours west";
   }
-  const std::string near = nearest(name, zone_names());
+  std::string near = nearest(name, zone_names());
+  if (near.empty()) near = nearest_place(name);
   if (!near.empty()) return "did you mean '" + near + "'?";
   return "names are those of the tz database, such as 'Europe/Berlin' or 'UTC'";
 }

@@ -102,6 +102,46 @@ void Aggregates::clear_pools(std::vector<Pool>& pools, uint32_t count) const {
   }
 }
 
+namespace {
+
+// How much one object of a pool takes.
+std::string growth_of(const Part& part) {
+  const std::string text = part.is_text() ? " and its text" : "";
+  switch (part.pool_kind) {
+    case PoolKind::kTexts: return "its text";
+    case PoolKind::kLists: return "16 bytes a value" + text;
+    case PoolKind::kSets: return "about 22 bytes a different value";
+    case PoolKind::kTextSets: return "about 30 bytes a different value and its text";
+    case PoolKind::kValues: return "8 bytes a value";
+    case PoolKind::kTops: return "8 bytes a value, of at most " + std::to_string(2 * part.k);
+    case PoolKind::kTopTexts: return "32 bytes and its text a value, of at most " + std::to_string(2 * part.k);
+    case PoolKind::kChosen: return "its texts";
+    case PoolKind::kHyperLogLogs:
+      return "8 bytes a value, at most " + std::to_string(HyperLogLog::kRegisters) + " in all";
+    case PoolKind::kKlls: return "8 bytes a value, at most about 5,000 in all";
+    case PoolKind::kFrequents:
+      return "about 40 bytes a different value" + text + ", of at most " +
+             std::to_string(2 * FrequentValues::counters(part.k));
+    case PoolKind::kCustom: return "its state, and rows that wait to be added";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Aggregates::describe_pools() const {
+  std::string all;
+  for (size_t part = 0; part < parts_.size(); ++part) {
+    if (parts_[part].pool < 0) continue;
+    std::string names;
+    for (size_t i = 0; i < outputs_.size(); ++i) {
+      if (outputs_[i].part == static_cast<int>(part)) names += (names.empty() ? "" : ", ") + fields_[i].name;
+    }
+    all += (all.empty() ? "" : "; ") + names + ": " + growth_of(parts_[part]);
+  }
+  return all;
+}
+
 void Aggregates::write_pools(const std::vector<Pool>& pools, uint32_t id, ByteWriter& out) const {
   for (const Part& part : parts_) {
     if (part.pool < 0) continue;

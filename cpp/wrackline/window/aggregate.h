@@ -39,6 +39,8 @@ class Aggregates {
   const std::vector<Field>& fields() const { return fields_; }
   const Buffer<uint8_t>& initial() const { return initial_; }
   bool has_pools() const { return pool_count_ > 0; }
+  // What an entry has in them, by the names of the results: "prices: 16 bytes a value".
+  std::string describe_pools() const;
   std::vector<Pool> make_pools() const;
   // The name of a user's aggregate that cannot merge slices; null: there is none.
   const std::string* not_mergeable() const;
@@ -54,6 +56,10 @@ class Aggregates {
              const std::vector<Pool>& from_pools, uint32_t from_id) const;
   // The same for cells alone, of aggregates without pools.
   void merge_cells(uint8_t* cells, const uint8_t* later) const;
+  // The same for many, part by part: later[i] into cells[i]. No two of `cells` are the same.
+  void merge_cells(uint8_t* const* cells, const uint8_t* const* later, size_t count) const;
+  // A float sum so large that another order of additions might overflow where this one does not.
+  bool holds_huge_sum(const uint8_t* const* cells, size_t count) const;
   // The entry as it was when it was new, but for the number in its head.
   void reset(KeyTable& table, std::vector<Pool>& pools, uint32_t id) const;
   // Objects for entries up to `count`, empty.

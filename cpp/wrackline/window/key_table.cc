@@ -69,6 +69,12 @@ void KeyTable::resolve(const KeyPacker& keys, const uint32_t* rows, size_t count
   each_in_blocks(keys, rows, count, [&](size_t i, uint32_t id) { ids[i] = id; });
 }
 
+void KeyTable::resolve(const KeyTable& from, uint32_t first, size_t count, uint32_t* ids) {
+  each_of_block(
+      count, [&](size_t i) { return from.table_key(first + static_cast<uint32_t>(i)); },
+      [&](size_t i, uint32_t id) { ids[i] = id; });
+}
+
 uint32_t KeyTable::insert(const TableKey& key, uint32_t slot) {
   const uint32_t id = new_entry(Use::kKey);
   uint8_t* place = entry(id);

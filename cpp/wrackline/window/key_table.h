@@ -118,6 +118,8 @@ class KeyTable {
   uint32_t find_or_insert(const TableKey& key);
   // find_or_insert for the keys of rows[0 .. count), count <= kBlock, overlapping their cache misses.
   void resolve(const KeyPacker& keys, const uint32_t* rows, size_t count, uint32_t* ids);
+  // The same for the keys of entries first .. first + count of another table.
+  void resolve(const KeyTable& from, uint32_t first, size_t count, uint32_t* ids);
   // The same for any count, calling f(row, cells) in order: the cells are in the cache.
   template <typename F>
   void each(const KeyPacker& keys, const uint32_t* rows, size_t count, F f);
@@ -272,6 +274,13 @@ void KeyTable::each_of_block(size_t count, MakeKey make_key, F f) {
 // f(i, id) with i counted over all rows.
 template <typename F>
 void KeyTable::each_in_blocks(const KeyPacker& keys, const uint32_t* rows, size_t count, F f) {
+  if (keys.columns().empty()) {  // the whole stream is one key
+    if (count == 0) return;
+    const uint32_t id = find_or_insert(bytes_key(keys, {}));
+    dirty_[id / kChunkRows] = 1;
+    for (size_t i = 0; i < count; ++i) f(i, id);
+    return;
+  }
   std::array<uint64_t, kBlock> hashes;
   for (size_t first = 0; first < count; first += kBlock) {
     const size_t size = std::min(kBlock, count - first);

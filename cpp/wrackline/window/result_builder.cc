@@ -59,6 +59,17 @@ void ResultBuilder::reset() {
 }
 
 void ResultBuilder::append_keys(const KeyTable& table, const uint32_t* ids, size_t count) {
+  if (keys_.is_fixed()) {
+    Column& column = key_columns_[0];
+    Bytes& values = column.mutable_values();
+    const size_t size = values.size();
+    values.resize(size + count * sizeof(int64_t));
+    for (size_t i = 0; i < count; ++i) {
+      std::memcpy(values.data() + size + i * sizeof(int64_t), table.entry(ids[i]), sizeof(int64_t));
+    }
+    column.set_length(column.length() + static_cast<int64_t>(count), 0);
+    return;
+  }
   const bool text = key_columns_.size() == 1 && !keys_.fields()[0].nullable &&
                     (key_columns_[0].type() == Type::kString || key_columns_[0].type() == Type::kBytes);
   if (!text) {

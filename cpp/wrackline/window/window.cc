@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "wrackline/core/late.h"
+#include "wrackline/window/slices/calendar_slices.h"
 #include "wrackline/window/window_shape.h"
 
 namespace wrackline {
@@ -93,6 +94,7 @@ std::vector<Field> visible(const WindowSpec& spec, const Schema& input) {
 Result<WindowShape> shape_of(const WindowSpec& spec, const SchemaPtr& input) {
   WL_RETURN_IF_ERROR(std::visit([](const auto& kind) { return check_kind(kind); }, spec.kind));
   WL_RETURN_IF_ERROR(check_triggers(spec));
+  if (const auto* calendar = spec.as<CalendarWindow>()) WL_RETURN_IF_ERROR(CalendarSlices::check(*calendar, *input));
   WL_CHECK(spec.hidden >= 0 && spec.hidden <= input->size());
   WL_ASSIGN_OR_RETURN(KeyPacker keys, KeyPacker::make(*input, spec.key_columns, spec.null_key_group));
   WL_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::make(spec.aggregates, *input, needs_entry_head(spec)));

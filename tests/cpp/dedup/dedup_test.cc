@@ -47,6 +47,7 @@ std::vector<int64_t> indices(const std::vector<Output>& rows, size_t column) {
   return result;
 }
 
+// rule: 3.5 6.2 6.3 6.4
 TEST(DedupTest, RandomStreamsGiveWhatTheRulesSay) {
   const uint64_t first_seed = 4000;
   for (uint64_t seed = first_seed; seed < first_seed + 200; ++seed) {
@@ -100,6 +101,7 @@ TEST(DedupTest, RandomStreamsGiveWhatTheRulesSay) {
   }
 }
 
+// rule: 6.5
 TEST(DedupTest, DuplicatesDoNotRenewTheMemory) {
   auto step = make_dedup_step("d", {{"id"}, 10, 0, false}, kInput).value();
   BatchMaker maker(kInput);
@@ -110,6 +112,7 @@ TEST(DedupTest, DuplicatesDoNotRenewTheMemory) {
   EXPECT_EQ((std::vector<int64_t>{9, 19}), indices(out.duplicates, 1));
 }
 
+// rule: 6.7
 TEST(DedupTest, NanIsOneIdAndNullsMayBeGrouped) {
   const auto schema =
       std::make_shared<const Schema>(std::vector<Field>{{"id", Type::kFloat64, true}, {"i", Type::kInt64, false}});

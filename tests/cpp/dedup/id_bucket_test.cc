@@ -12,6 +12,7 @@ std::string_view text(const Bytes& bytes) { return {reinterpret_cast<const char*
 
 Hash128 id_of(uint64_t n) { return hash128(&n, sizeof(n)); }
 
+// rule: 6.6
 TEST(IdBucketTest, FindsWhatWasPutInAndNothingElse) {
   for (const bool wide : {false, true}) {
     IdBucket bucket(wide);
@@ -31,6 +32,7 @@ TEST(IdBucketTest, FindsWhatWasPutInAndNothingElse) {
   }
 }
 
+// rule: 6.6
 TEST(IdBucketTest, IdsWhoseHashesAreNextToEachOtherStayApart) {
   IdBucket bucket(false);
   for (uint64_t high = 0; high < 3000; ++high) bucket.insert({~uint64_t{0}, high}, static_cast<int64_t>(high));

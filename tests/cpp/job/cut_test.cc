@@ -177,6 +177,51 @@ TEST_P(CutTest, KilledAtAnyPointOfACommitTheAnswerIsTheSame) {
   EXPECT_TRUE(midway);
 }
 
+// A cut does not bring out the late panes that are due in the tasks which do not fire. The next commit does, and has to
+// say so, though there was no record between them: or a recovery brings them out once more.
+TEST(CutOfAnotherTask, LatePanesComeOutOnce) {
+  const auto clock = std::make_shared<ManualClock>(1'000'000);
+  const std::shared_ptr<Log> log = *open_log("memory:", clock);
+  ASSERT_TRUE(log->create_topic("readings", 2).ok());
+  auto plan = std::make_shared<Plan>("meters");
+  const StreamRef window = *plan->window(*plan->read(reading_source()), counting(10, 1'000), true, "");
+  ASSERT_TRUE(plan->write({.streams = {window}, .topic = "results"}).ok());
+  ASSERT_TRUE(plan->finish().ok());
+  Failpoints failpoints;
+  const auto start = [&](JobOptions options) {
+    WorkerEnv env{.log = log, .clock = clock, .failpoints = &failpoints, .transactional_id = "meters-test-0-0"};
+    env.open_store = [&](int32_t partition) { return memory_store_of(log, "tasks/" + std::to_string(partition)); };
+    return std::make_unique<Worker>(plan, options, env);
+  };
+  auto job = start({.commit_interval = 3'600'000, .transaction_timeout = 0});
+  const auto step_until = [&](auto done) {
+    for (int i = 0; i < 100'000 && !done(job->stats()); ++i) {
+      const auto progress = job->step();
+      ASSERT_TRUE(progress.ok()) << progress.status().to_string();
+      clock->advance(1);
+    }
+  };
+  append_all(*log, "readings", {reading("a", "m", 1, 5), reading("b", "m", 1, 20), reading("c", "m", 1, 6)}, 1);
+  step_until([](const WorkerStats& stats) { return stats.rows_taken == 3; });
+  std::vector<std::string> others;
+  for (int i = 0; i < kKeys; ++i) others.push_back(reading("r", "other" + std::to_string(i), 1, 5));
+  others.push_back(reading("x", "other0", 1, 40));
+  append_all(*log, "readings", others);
+  const int64_t cuts = job->stats().cuts;
+  step_until([](const WorkerStats& stats) { return stats.rows_out >= kKeys; });
+  EXPECT_GT(job->stats().cuts, cuts);
+  job->request_commit();
+  const int64_t commits = job->stats().commits;
+  step_until([&](const WorkerStats& stats) { return stats.commits > commits; });
+  job = start({.until_now = true});  // nothing of the first is left but what is in the log
+  ASSERT_TRUE(run_to_end(*job, *clock).ok());
+  int late = 0;
+  for (const int32_t partition : {0, 1}) {
+    for (const std::string& row : values_of(*log, "results", partition)) late += row.find("\"late\"") != row.npos;
+  }
+  EXPECT_EQ(late, 1);
+}
+
 INSTANTIATE_TEST_SUITE_P(Triggers, CutTest, testing::Values(Trigger::kRecord, Trigger::kEnd, Trigger::kIdle),
                          [](const auto& info) {
                            return info.param == Trigger::kRecord ? "Record"

@@ -30,10 +30,12 @@ TEST_F(PlanTest, MisspelledColumnNamesStepColumnAndNearest) {
   EXPECT_TRUE(says(plan.dedup(read, {.columns = {"ids"}, .within = 1}, "").status(), {"dedup", "ids", "id"}));
 }
 
+// rule: 5.16
 TEST_F(PlanTest, WindowWithoutKeySaysHow) {
   EXPECT_TRUE(says(plan.window(read, counting(10), false, "").status(), {"key_by"}));
 }
 
+// rule: 4.18
 TEST_F(PlanTest, WindowBelowOneThatEmitsTwiceIsRefused) {
   const StreamRef first = *plan.window(read, counting(10, /*allowed_lateness=*/5), true, "");
   WindowSpec second = WindowSpec::tumbling(20);
@@ -54,6 +56,7 @@ TEST_F(PlanTest, WritingToTheInputOrTwiceToATopicIsRefused) {
   EXPECT_TRUE(says(plan.write({.streams = {read}, .topic = "copy"}), {"already"}));
 }
 
+// rule: 6.1
 TEST_F(PlanTest, DedupTakesTheLargestLatenessBelowIt) {
   constexpr Millis kDay = 86'400'000;
   const StreamRef day = *plan.dedup(read, {.columns = {"id"}, .within = kDay}, "day");
@@ -71,6 +74,15 @@ TEST_F(PlanTest, OnlyUsedColumnsAreStoredUnlessRowsAreWritten) {
   ASSERT_TRUE(plan.finish().ok());
   EXPECT_EQ(plan.used_columns(), (std::vector<bool>{false, true, true, true}));
   ASSERT_TRUE(plan.write({.streams = plan.late_streams(), .topic = "late"}).ok());
+  EXPECT_EQ(plan.used_columns(), std::vector<bool>(4, true));
+}
+
+TEST_F(PlanTest, RowsOfARollingWindowHaveAllColumnsOfTheirRecords) {
+  WindowSpec spec = counting(10);
+  spec.kind = RollingWindow{10};
+  const StreamRef window = *plan.window(read, spec, true, "");
+  ASSERT_TRUE(plan.write({.streams = {window}, .topic = "results"}).ok());
+  ASSERT_TRUE(plan.finish().ok());
   EXPECT_EQ(plan.used_columns(), std::vector<bool>(4, true));
 }
 

@@ -340,10 +340,26 @@ TEST_F(RebalanceTest, TransactionThatDoesNotEndIsNotWaitedForForEver) {
   }
   ASSERT_TRUE(w->step().ok());
   clock->advance(2'000);
-  const Result<Progress> progress = w->step();
+  Result<Progress> progress = w->step();
+  for (int look = 0; look < 200 && progress.ok(); ++look) progress = w->step();
   ASSERT_EQ(progress.status().code(), Code::kUnavailable);
   EXPECT_NE(progress.status().message().find("has not come for 60 s"), std::string::npos)
       << progress.status().message();
+}
+
+TEST_F(RebalanceTest, AProcessThatSleptLooksWhetherTheTransactionHasEnded) {
+  send(0, 10);
+  script->hold_committed = true;
+  const auto w = worker("a");
+  ASSERT_TRUE(until(*w, [&] { return script->inits == 1; }));
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(w->step().ok());
+  script->events.emplace_back(event::Unstable{});
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(w->step().ok());
+  clock->advance(3'600'000);
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(w->step().ok());  // the answer is on its way
+  script->hold_committed = false;
+  ASSERT_TRUE(until(*w, [&] { return records_in() == 10; }));
+  EXPECT_EQ(w->stats().recoveries, 0);
 }
 
 TEST_F(RebalanceTest, FencedOnceItRecoversAndTwiceItStops) {

@@ -86,6 +86,7 @@ TEST(Blocks, ComeBackAsTheyWere) {
     auto n = std::make_shared<Column>(Type::kInt64);
     Buffer<int64_t> rows;
     Buffer<Millis> judged;
+    Buffer<Millis> own;
     Millis watermark = kMinusInfinity;
     for (int64_t row = 0; row < 60; ++row) {
       random() % 3 == 0 ? k->append_null() : k->append_string(std::string(random() % 30, 'x'));
@@ -96,10 +97,12 @@ TEST(Blocks, ComeBackAsTheyWere) {
         watermark = std::max<Millis>(watermark, static_cast<Millis>(random() % 1000));
         batch.moves.push_back({row, watermark});
       }
-      judged.push_back(watermark);
+      own.push_back(watermark);
+      judged.push_back(watermark + static_cast<Millis>(random() % 3));
       if (random() % 2 == 0) rows.push_back(row);
     }
     batch.length = 60;
+    batch.judged_by = judged;  // of a task with several inputs
     batch.columns = {k, b, n};
     const BlockHeader header{{1, 2}, 5};
     const Bytes bytes = encode_block(header, batch, rows);
@@ -112,6 +115,7 @@ TEST(Blocks, ComeBackAsTheyWere) {
       const auto at = static_cast<int64_t>(i);
       EXPECT_EQ(batch.event_times[static_cast<size_t>(rows[i])], block->rows.event_times[i]);
       EXPECT_EQ(judged[static_cast<size_t>(rows[i])], block->rows.judged_by[i]);
+      EXPECT_EQ(own[static_cast<size_t>(rows[i])], block->watermarks[i]);
       ASSERT_EQ(k->is_null(rows[i]), block->rows.column(0).is_null(at));
       if (!k->is_null(rows[i])) {
         EXPECT_EQ(k->string_at(rows[i]), block->rows.column(0).string_at(at));
@@ -127,18 +131,27 @@ TEST(Blocks, ComeBackAsTheyWere) {
   }
 }
 
+TEST(Inputs, ARowIsJudgedByItsOwnInputAlsoBehindASecondExchange) {
+  Inputs inputs(1, IdleAdvance::kHold);
+  ASSERT_TRUE(inputs.expect(0, 1).ok());
+  EXPECT_EQ(70, inputs.on_row({0, 0}, 10, 70));
+  EXPECT_EQ(12, inputs.on_row({0, 0}, 10, 12)) << "of another input of the task upstream";
+  EXPECT_EQ(10, inputs.watermark());
+}
+
+// rule: 2.9 2.13 2.14 2.20
 TEST(Inputs, TheSmallestFiresAndAnIdleOneLeavesIt) {
   Inputs inputs(2, IdleAdvance::kHold);
   ASSERT_TRUE(inputs.expect(0, 2).ok());
-  inputs.on_row({0, 0}, 50);
-  inputs.on_row({0, 1}, 40);
+  inputs.on_row({0, 0}, 50, 50);
+  inputs.on_row({0, 1}, 40, 40);
   EXPECT_EQ(kMinusInfinity, inputs.watermark()) << "nothing is known of the other source";
   ASSERT_TRUE(inputs.expect(1, 1).ok());
-  inputs.on_row({1, 0}, 30);
+  inputs.on_row({1, 0}, 30, 30);
   EXPECT_EQ(30, inputs.watermark());
   inputs.on_mark({1, 0}, {.watermark = 31, .idle = true});
   EXPECT_EQ(40, inputs.watermark());
-  EXPECT_EQ(40, inputs.on_row({1, 0}, 31)) << "one that returns is judged by where the task stands";
+  EXPECT_EQ(40, inputs.on_row({1, 0}, 31, 31)) << "one that returns is judged by where the task stands";
   EXPECT_EQ(40, inputs.watermark()) << "W never falls";
   for (const UpstreamId id : {UpstreamId{0, 0}, UpstreamId{0, 1}}) inputs.on_mark(id, {.watermark = 60, .ended = true});
   EXPECT_FALSE(inputs.ended());

@@ -115,6 +115,7 @@ TEST_F(WorkerTest, CountsDedupsAndTellsLateFromDead) {
   EXPECT_EQ(ledger->at(0)[2].counts, (StepCounts{.in = 5, .out = 3, .late = 1, .held = 1, .panes = 2, .rows_out = 2}));
 }
 
+// rule: 2.22
 TEST_F(WorkerTest, SecondRunGoesOnWhereTheFirstEnded) {
   append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3)});
   ASSERT_TRUE(run(reading_plan()).ok());
@@ -186,6 +187,7 @@ TEST_F(WorkerTest, ChangedJobIsRefusedAfterACrashAndStartsAfterAnOrderlyEnd) {
   EXPECT_TRUE(run(reading_plan(20), {.reset_steps = {"window"}}).ok());
 }
 
+// rule: 2.22
 TEST_F(WorkerTest, ClosedTopicMayBeReadOn) {
   append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3)});
   ASSERT_TRUE(run(reading_plan(), {.until_now = true, .close = true}).ok());
@@ -198,6 +200,7 @@ TEST_F(WorkerTest, ClosedTopicMayBeReadOn) {
   EXPECT_EQ(ledger.at(0)[2].counts, (StepCounts{.in = 5, .out = 3, .late = 1, .held = 1, .panes = 2, .rows_out = 2}));
 }
 
+// rule: 2.22
 TEST_F(WorkerTest, CloseWaitsForTheEndThatRowsDidNotReach) {
   append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 3), reading("c", "m", 4, 5)});
   ASSERT_TRUE(run(reading_plan(), {.close = true, .max_rows = 1}).ok());
@@ -236,6 +239,38 @@ TEST_F(WorkerTest, LargeFiringIsAppendedPieceByPiece) {
   EXPECT_LT(largest, 2 << 20);  // of some 6 MB
 }
 
+// 100,000 keys fire in one partition; what comes into another one meanwhile is taken, and its rows come out, before the
+// firing has ended.
+TEST_F(WorkerTest, RecordsOfOtherTasksDoNotWaitForTheEndOfALongFiring) {
+  constexpr int kKeys = 100'000;
+  constexpr int kOthers = 50;
+  ASSERT_TRUE(log->create_topic("several", 2).ok());
+  SourceSpec source = reading_source();
+  source.topic = "several";
+  auto plan = std::make_shared<Plan>("several");
+  const StreamRef window = *plan->window(*plan->read(source), counting(10), true, "");
+  ASSERT_TRUE(plan->write({.streams = {window}, .topic = "results"}).ok());
+  ASSERT_TRUE(plan->finish().ok());
+  std::vector<std::string> input;
+  for (int i = 0; i < kKeys; ++i) input.push_back(reading("r", "meter-" + std::to_string(i), 1, 5));
+  input.push_back(reading("last", "m", 1, 10));
+  append_all(*log, "several", input);
+  const auto job = worker(plan, {.commit_interval = 3'600'000, .firing_pieces = 4}, false);
+  const auto step = [&] {
+    const auto progress = job->step();
+    ASSERT_TRUE(progress.ok()) << progress.status().to_string();
+    if (*progress == Progress::kIdle) clock->advance(1);
+  };
+  while (job->stats().rows_taken <= kKeys) step();
+  for (int i = 0; i < kOthers; ++i) append_all(*log, "several", {reading("o", "other", 1, i * 10)}, 1);
+  while (job->stats().rows_taken <= kKeys + kOthers) step();
+  EXPECT_LT(job->stats().rows_out, kKeys / 2);
+  while (job->stats().rows_out < kKeys + kOthers - 1) step();
+  job->request_stop();
+  ASSERT_TRUE(run_to_end(*job, *clock).ok());
+  EXPECT_EQ(values_of(*log, "results").size() + values_of(*log, "results", 1).size(), size_t{kKeys + kOthers - 1});
+}
+
 TEST_F(WorkerTest, PanesAreCommittedSoonIfThereIsNothingElseToDo) {
   append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 25)});
   const auto job = worker(reading_plan(), {.commit_interval = 1'000}, false);
@@ -261,6 +296,7 @@ TEST_F(WorkerTest, PanesAreCommittedSoonIfThereIsNothingElseToDo) {
   EXPECT_EQ(values_of(*log, "late").size(), 1);
 }
 
+// rule: 1.9 1.10
 TEST_F(WorkerTest, FirstThousandRefusedStopsWithNothingCommitted) {
   std::vector<std::string> input(1200, reading("a", "m", 1, -5));
   append_all(*log, "readings", input);
@@ -281,6 +317,7 @@ TEST_F(WorkerTest, UnknownTopicNamesTheNearest) {
   EXPECT_NE(status.message().find("readings"), std::string::npos) << status.message();
 }
 
+// rule: 2.2 2.3
 TEST_F(WorkerTest, TraceSaysWhatBecameOfEachRecordAndWhoMovedTheWatermark) {
   struct Traces final : TraceSink {
     void trace(TraceRecord record) override { records[record.offset] = std::move(record); }
@@ -321,6 +358,7 @@ TEST_F(WorkerTest, TraceSaysWhatBecameOfEachRecordAndWhoMovedTheWatermark) {
   EXPECT_EQ(traces.records[0].set_by_offset, -1);
 }
 
+// rule: 3.7
 TEST_F(WorkerTest, LateRowsThatNobodyWritesAreSaidAtTheEnd) {
   std::vector<std::string> lines;
   set_log_hook([&](LogLevel, std::string_view line) { lines.emplace_back(line); });
@@ -335,6 +373,7 @@ TEST_F(WorkerTest, LateRowsThatNobodyWritesAreSaidAtTheEnd) {
   EXPECT_NE(lines[0].find("step 'per_meter': 1 late row was counted but not written"), std::string::npos) << lines[0];
 }
 
+// rule: 6.6
 TEST_F(WorkerTest, MemoryLimitNamesTheStep) {
   std::vector<std::string> input;
   for (int i = 0; i < 5000; ++i) input.push_back(reading("id" + std::to_string(i), "m", 1, 5));

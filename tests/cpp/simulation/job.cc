@@ -127,9 +127,13 @@ void damage(InputRecord& record, const JobSpec& job, Random& random) {
 
 }  // namespace
 
+std::string zone_name(int hours_east) {
+  return "Etc/GMT" + std::string(hours_east < 0 ? "+" : "-") + std::to_string(std::abs(hours_east));
+}
+
 Millis JobSpec::dedup_lateness() const {
   if (dedup->allowed_lateness) return *dedup->allowed_lateness;
-  return std::max(window ? window->allowed_lateness : 0, std::min<Millis>(dedup->within, 3'600'000));
+  return std::max(window ? window->spec.allowed_lateness : 0, std::min<Millis>(dedup->within, 3'600'000));
 }
 
 std::string JobSpec::describe() const {
@@ -145,14 +149,79 @@ std::string JobSpec::describe() const {
   if (dedup)
     text += ", dedup within " + std::to_string(dedup->within) + " lateness " + std::to_string(dedup_lateness());
   if (window) {
-    text += ", window size " + std::to_string(window->size) + " slide " + std::to_string(window->slide) + " offset " +
-            std::to_string(window->offset) + " lateness " + std::to_string(window->allowed_lateness) +
-            (window->emit_late_each ? " each" : "");
-    for (const AggregateSpec& a : window->aggregates)
+    const WindowSpec& spec = window->spec;
+    text += ", window " + describe_window(spec.kind) + " lateness " + std::to_string(spec.allowed_lateness) + " mode " +
+            std::to_string(static_cast<int>(spec.emit)) + (spec.emit_late_each ? " each" : "");
+    if (spec.early) text += " early " + std::to_string(*spec.early);
+    if (spec.early_rows) text += " early_rows " + std::to_string(*spec.early_rows);
+    for (const AggregateSpec& a : spec.aggregates)
       text += " " + a.name + "=" + a.function + "(" + a.column + (a.wide ? ",wide)" : ")");
   }
   return text;
 }
+
+namespace {
+
+WindowSpec random_window(Random& random, JobSpec& job) {
+  WindowSpec spec;
+  spec.key_columns = random.pick(
+      {std::vector<std::string>{"k"}, std::vector<std::string>{"k", "n"}, std::vector<std::string>{"n", "k"}});
+  spec.null_key_group = random.chance(0.3);
+  spec.aggregates = random_aggregates(random);
+  spec.allowed_lateness = random.pick<Millis>({0, 0, 15, 60, 200});
+  spec.emit_late_each = random.chance(0.4);
+  spec.late_windows_rows = random.chance(0.3);
+  FixedWindow fixed;
+  fixed.size = fixed.slide = random.pick<Millis>({10, 30, 60, 100, 250});
+  if (random.chance(0.4))
+    fixed.slide = std::max<Millis>(1, fixed.size / random.pick<Millis>({2, 3, 5}) + random.pick<Millis>({0, 0, 1}));
+  if (random.chance(0.3)) fixed.offset = random.between(-fixed.slide + 1, fixed.slide - 1);
+  spec.kind = fixed;
+  if (random.chance(0.35)) return spec;
+  bool panes = true;  // early ones, and other modes
+  switch (random.between(0, 6)) {
+    case 0:
+    case 1: spec.kind = SessionWindow{random.pick<Millis>({1, 5, 20, 80})}; break;
+    case 2:
+      spec.kind = RollingWindow{random.pick<Millis>({1, 20, 100, 1'000})};
+      panes = false;
+      break;
+    case 3:
+      spec.kind = CountWindow{random.pick<int64_t>({1, 3, 10})};
+      panes = false;
+      break;
+    case 4: spec.kind = GlobalWindow{}; break;
+    case 5:
+      spec.kind = CalendarWindow{.unit = CalendarUnit::kDay, .zone = "", .zone_column = "s"};
+      job.scale = 200'000;
+      break;
+    default: break;
+  }
+  const bool session = spec.as<SessionWindow>() != nullptr;
+  if (!panes || spec.as<GlobalWindow>()) spec.allowed_lateness = 0;
+  if (panes) {
+    spec.emit = random.pick({EmitMode::kAccumulate, EmitMode::kDelta, EmitMode::kFinalOnly});
+    const bool hopping = spec.as<FixedWindow>() && fixed.slide != fixed.size;
+    if (session && spec.emit == EmitMode::kDelta) {
+      spec.allowed_lateness = 0;
+    } else if (spec.emit != EmitMode::kFinalOnly) {
+      if (random.chance(0.5)) spec.early = random.pick<Millis>({1, 7, 30});
+      if (!hopping && random.chance(0.4)) spec.early_rows = random.pick<int64_t>({1, 3, 8});
+    }
+    // Its rows hold what is new since the row before, and which one that was follows the commits.
+    if (spec.emit == EmitMode::kDelta) spec.emit_late_each = true;
+  }
+  if (spec.as<GlobalWindow>()) {
+    spec.early.reset();
+    if (spec.emit == EmitMode::kFinalOnly) spec.emit = EmitMode::kAccumulate;
+    spec.early_rows = random.pick<int64_t>({1, 3, 8});
+  }
+  spec.allowed_lateness *= job.scale;
+  if (spec.early) *spec.early *= job.scale;
+  return spec;
+}
+
+}  // namespace
 
 JobSpec random_job(Random& random) {
   JobSpec job;
@@ -190,28 +259,18 @@ JobSpec random_job(Random& random) {
   if (random.chance(0.1)) {
     job.dedup.reset();  // nothing with state
   } else if (random.chance(0.9)) {
-    WindowJob window;
-    window.keys = random.pick(
-        {std::vector<std::string>{"k"}, std::vector<std::string>{"k", "n"}, std::vector<std::string>{"n", "k"}});
+    WindowSpec window = random_window(random, job);
     if (job.partitions == 1 && random.chance(0.3))
-      window.keys = random.pick({std::vector<std::string>{}, std::vector<std::string>{"n"}});
-    window.null_group = random.chance(0.3);
-    window.size = random.pick<Millis>({10, 30, 60, 100, 250});
-    window.slide = window.size;
-    if (random.chance(0.4))
-      window.slide = std::max<Millis>(1, window.size / random.pick<Millis>({2, 3, 5}) + random.pick<Millis>({0, 0, 1}));
-    if (random.chance(0.3)) window.offset = random.between(-window.slide + 1, window.slide - 1);
-    window.allowed_lateness = random.pick<Millis>({0, 0, 15, 60, 200});
-    window.emit_late_each = random.chance(0.4);
-    window.late_windows_rows = random.chance(0.3);
-    window.aggregates = random_aggregates(random);
-    job.window = window;
+      window.key_columns = random.pick({std::vector<std::string>{}, std::vector<std::string>{"n"}});
+    job.window = WindowJob{std::move(window)};
   }
+  job.out_of_orderness *= job.scale;
   job.out_partitions = job.partitions;
   if (job.window && random.chance(0.3)) job.out_partitions = static_cast<int32_t>(random.between(1, 5));
   if (!job.window && random.chance(0.3)) job.out_partitions += 1;
   job.write_rows = job.window && random.chance(0.2);
   job.write_again = random.chance(0.4);
+  if (job.window && job.window->rolling()) job.write_again = false;  // its rows have no revision
   // What the clock decided in a commit that never was, another decision may contradict: rows that are not repeated.
   job.at_least_once = random.chance(0.2);
   if (job.at_least_once) job.idle_after.reset();
@@ -230,8 +289,8 @@ Input random_input(Random& random, const JobSpec& job) {
   shape.records = random.between(20, random.pick<int64_t>({60, 120, 300}));
   shape.keys = random.pick<int64_t>({1, 2, 4, 10});
   shape.ids = random.pick<int64_t>({3, 20, 1000});
-  shape.step = random.pick<Millis>({0, 2, 8, 25});
-  shape.disorder = random.pick<Millis>({0, 5, 30, 150});
+  shape.step = random.pick<Millis>({0, 2, 8, 25}) * job.scale;
+  shape.disorder = random.pick<Millis>({0, 5, 30, 150}) * job.scale;
   shape.late = random.pick({0.0, 0.03, 0.2});
   shape.damaged = random.pick({0.0, 0.02, 0.15});
   shape.tombstones = random.pick({0.0, 0.03});
@@ -249,11 +308,12 @@ Input random_input(Random& random, const JobSpec& job) {
   int64_t next_id = 0;
   for (int64_t number_of_record = 0; number_of_record < shape.records; ++number_of_record) {
     arrival += random.between(0, 2 * shape.step);
-    if (random.chance(0.01)) arrival += random.between(0, 2'000);
+    if (random.chance(0.01)) arrival += random.between(0, 2'000) * job.scale;
     InputRecord record;
     record.log_timestamp = arrival;
     record.t = arrival - (shape.disorder > 0 ? random.between(0, shape.disorder) : 0);
-    if (random.chance(shape.late)) record.t -= random.between(0, 10 * (shape.disorder + job.out_of_orderness + 20));
+    if (random.chance(shape.late))
+      record.t -= random.between(0, 10 * (shape.disorder + job.out_of_orderness + 20 * job.scale));
     const int64_t key = random.between(0, shape.keys - 1);
     if (!random.chance(shape.null_keys))
       record.k = key == 3 ? std::string("k\"3 a rather longer key \xc3\xa9") : "k" + std::to_string(key);
@@ -267,6 +327,7 @@ Input random_input(Random& random, const JobSpec& job) {
     if (!random.chance(0.1)) record.i = random.between(-20, 20);
     if (record.i && shape.large_integers && random.chance(0.3)) record.i = (int64_t{1} << 62) + random.between(0, 1000);
     record.s = "s" + std::to_string(random.between(0, 3));
+    if (job.calendar()) record.s = zone_name(random.pick({-8, 0, 3, 12}));
     if (job.long_strings) record.s += std::string(static_cast<size_t>(random.between(8'000, 14'000)), 's');
     const size_t p = record.k ? static_cast<size_t>(key) % count : 0;
     std::vector<InputRecord>& partition = input.partitions[p];
@@ -397,15 +458,7 @@ std::shared_ptr<const Plan> make_plan(const JobSpec& job) {
   }
   if (job.write_rows) must(plan->write({.streams = {stream}, .topic = "rows"}));
   if (job.window) {
-    const WindowJob& window = *job.window;
-    WindowSpec spec = WindowSpec::hopping(window.size, window.slide, window.offset);
-    spec.key_columns = window.keys;
-    spec.null_key_group = window.null_group;
-    spec.allowed_lateness = window.allowed_lateness;
-    spec.emit_late_each = window.emit_late_each;
-    spec.late_windows_rows = window.late_windows_rows;
-    spec.aggregates = window.aggregates;
-    stream = must(plan->window(stream, std::move(spec), true, ""));
+    stream = must(plan->window(stream, job.window->spec, true, ""));
     late.push_back({stream.node, Port::kLate});
   }
   must(plan->write({.streams = {stream}, .topic = "out"}));

@@ -50,16 +50,17 @@ struct DedupJob {
   bool null_group = false;
 };
 
+// The step that is called "window". Its spec, and what its rows look like.
 struct WindowJob {
-  std::vector<std::string> keys;
-  bool null_group = false;
-  Millis size = 0;
-  Millis slide = 0;
-  Millis offset = 0;
-  Millis allowed_lateness = 0;
-  bool emit_late_each = false;
-  bool late_windows_rows = false;
-  std::vector<AggregateSpec> aggregates;
+  WindowSpec spec;
+
+  const std::vector<std::string>& keys() const { return spec.key_columns; }
+  bool rolling() const { return spec.as<RollingWindow>() != nullptr; }
+  // Late panes may be put together by commits (semantics.md 4).
+  bool coalesces() const {
+    return spec.allowed_lateness > 0 && !spec.emit_late_each && spec.emit == EmitMode::kAccumulate &&
+           spec.as<SessionWindow>() == nullptr;
+  }
 };
 
 struct JobSpec {
@@ -80,6 +81,7 @@ struct JobSpec {
   bool write_again = false;       // the results, behind one more step: it has work while they are out already
   bool long_strings = false;      // more than the worker holds back before it appends
   int64_t max_record_bytes = 600;
+  Millis scale = 1;  // of all times: days need more of it
   std::optional<FilterJob> filter;
   std::optional<DedupJob> dedup;
   std::optional<WindowJob> window;
@@ -90,6 +92,7 @@ struct JobSpec {
   // The lateness that semantics.md 6 gives a dedup.
   Millis dedup_lateness() const;
   std::string dead_letter_topic() const { return name_dead_letters ? "dead" : name + ".dead"; }
+  bool calendar() const { return window && window->spec.as<CalendarWindow>() != nullptr; }
   std::string describe() const;
   // The end of the input is one for the windows, too.
   bool ends() const { return bounded ? !resume_append : close_at_end; }
@@ -110,6 +113,9 @@ struct InputShape {
   double bad_start = 0;  // share of partitions that begin with records that are refused
   bool large_integers = false;
 };
+
+// Of a zone whose clocks never jump.
+std::string zone_name(int hours_east);
 
 JobSpec random_job(Random& random);
 // One list per partition, in log order; `order` is the order in which producers send them, as partition numbers.

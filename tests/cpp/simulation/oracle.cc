@@ -5,11 +5,20 @@
 #include <limits>
 #include <optional>
 #include <set>
-#include <tuple>
+#include <variant>
+
+#include "window/session_oracle.h"
+#include "window/window_oracle.h"
 
 namespace wrackline::simulation {
 namespace {
 
+using testing::OracleLate;
+using testing::OraclePane;
+using testing::Record;
+using testing::SessionOracle;
+using testing::SessionRow;
+using testing::WindowOracle;
 using Wide = __float128;
 
 template <typename T>
@@ -56,12 +65,6 @@ bool compares(const Cell& cell, const FilterJob& filter) {
     case Compare::kGreaterEqual: return order >= 0;
   }
   return false;
-}
-
-Millis floor_to(Millis t, Millis step) {
-  Millis rest = t % step;
-  if (rest < 0) rest += step;
-  return t - rest;
 }
 
 // Values of one aggregate's column, in event-time order, ties in partition order; nulls left out.
@@ -125,7 +128,7 @@ bool less(const Cell& a, const Cell& b) {
 }
 
 // `accepted`: the window's records in partition order.
-Cells aggregate(const WindowJob& window, const std::vector<const InputRecord*>& accepted, bool& overflow) {
+Cells aggregate(const WindowSpec& window, const std::vector<const InputRecord*>& accepted, bool& overflow) {
   std::vector<const InputRecord*> by_time = accepted;
   std::stable_sort(by_time.begin(), by_time.end(), [](const auto* a, const auto* b) { return a->t < b->t; });
   Cells cells;
@@ -168,9 +171,79 @@ Cells aggregate(const WindowJob& window, const std::vector<const InputRecord*>& 
   return cells;
 }
 
+// Rolling windows (semantics.md 5): for each accepted record those of its key in (t - size, t].
+class RollingOracle {
+ public:
+  explicit RollingOracle(const WindowSpec& spec) : size_(spec.as<RollingWindow>()->size) {}
+
+  void record(const Record& record) {
+    ++counts.in;
+    if (!record.key) {
+      ++counts.dead_lettered;
+    } else if (record.time < watermark_) {
+      ++counts.late;
+      late.push_back({record.index, watermark_ - record.time, watermark_, 0});
+    } else {
+      ++counts.held;
+      std::vector<Record>& all = accepted_[*record.key];
+      const auto later = [](const Record& a, const Record& b) { return a.time < b.time; };
+      all.insert(std::upper_bound(all.begin(), all.end(), record, later), record);
+    }
+  }
+
+  void move(Millis watermark) {
+    for (auto& [key, all] : accepted_) {
+      for (size_t& next = next_[key]; next < all.size() && all[next].time < watermark; ++next) {
+        OraclePane row{.key = key, .start = 0, .end = 0};
+        row.records = {all[next]};  // itself, then its window in partition order
+        for (const Record& other : all) {
+          if (other.time > all[next].time - size_ && other.time <= all[next].time) row.records.push_back(other);
+        }
+        std::sort(row.records.begin() + 1, row.records.end(),
+                  [](const Record& a, const Record& b) { return a.index < b.index; });
+        panes.push_back(std::move(row));
+        --counts.held;
+        ++counts.out;
+        ++counts.panes;
+        ++counts.rows_out;
+      }
+      if (watermark == kPlusInfinity) {
+        all.clear();
+        next_[key] = 0;
+      }
+    }
+    if (watermark != kPlusInfinity) watermark_ = watermark;
+  }
+
+  StepCounts counts_now() const { return counts; }
+  StepCounts counts;
+  std::vector<OraclePane> panes;
+  std::vector<OracleLate> late;
+
+ private:
+  const Millis size_;
+  Millis watermark_ = kMinusInfinity;
+  std::map<std::string, std::vector<Record>> accepted_;  // by time, ties in partition order
+  std::map<std::string, size_t> next_;                   // in these: that has not come out
+};
+
+std::variant<WindowOracle, SessionOracle, RollingOracle> oracle_of(WindowSpec spec) {
+  spec.emit_late_each = true;
+  if (spec.as<SessionWindow>()) return SessionOracle(spec);
+  if (spec.as<RollingWindow>()) return RollingOracle(spec);
+  return WindowOracle(spec);
+}
+
+const std::vector<OraclePane>& panes_of(const WindowOracle& oracle) { return oracle.panes; }
+const std::vector<OraclePane>& panes_of(const RollingOracle& oracle) { return oracle.panes; }
+const std::vector<SessionRow>& panes_of(const SessionOracle& oracle) { return oracle.rows; }
+StepCounts counts_of(const SessionOracle& oracle) { return oracle.counts; }
+StepCounts counts_of(const auto& oracle) { return oracle.counts_now(); }
+
 class Oracle {
  public:
   explicit Oracle(const JobSpec& job) : job_(job) {
+    if (job.window) windows_.emplace(oracle_of(job.window->spec));
     counts("read");
     if (job.filter) counts("filter");
     if (job.dedup) counts("dedup");
@@ -215,17 +288,6 @@ class Oracle {
   Expected out;
 
  private:
-  struct Held {
-    const InputRecord* record;
-    bool out = false;
-  };
-  struct Window {
-    std::vector<size_t> held;  // indices into held_
-    std::vector<const InputRecord*> records;
-    bool fired = false;
-    int64_t revision = 0;
-  };
-
   StepCounts& counts(const std::string& step) { return out.ledger[step]; }
 
   void pass(const Placed& placed) {
@@ -243,7 +305,7 @@ class Oracle {
     if (job_.dedup && !dedup(placed, w)) return;
     if (!job_.window || job_.write_rows) out.passed.push_back(to_text(row_of(r)));
     if (!job_.window) return;
-    window(placed, w);
+    window(placed);
   }
 
   bool dedup(const Placed& placed, Millis w) {
@@ -287,56 +349,26 @@ class Oracle {
     return true;
   }
 
-  void window(const Placed& placed, Millis w) {
+  void window(const Placed& placed) {
     const InputRecord& r = *placed.record;
-    const WindowJob& job = *job_.window;
-    StepCounts& counted = counts("window");
-    ++counted.in;
+    const WindowSpec& spec = job_.window->spec;
     std::string key = "[";
-    for (const std::string& name : job.keys) {
+    bool null_key = false;
+    for (const std::string& name : spec.key_columns) {
       const Cell part = column(r, name);
-      if (part.is_null() && !job.null_group) {
-        ++counted.dead_lettered;
-        out.dead[placed.offset] = {&r, "null_key", "window"};
-        return;
-      }
+      null_key = null_key || (part.is_null() && !spec.null_key_group);
       key += (key.size() == 1 ? "" : ",") + to_text(part);
     }
     key += "]";
-    // The windows that hold r.t, latest first.
-    std::vector<std::pair<Millis, Millis>> open;
-    std::vector<std::pair<Millis, Millis>> missed;
-    for (Millis start = floor_to(r.t - job.offset, job.slide) + job.offset; start + job.size > r.t;
-         start -= job.slide) {
-      const Millis end = start + job.size;
-      (w != kMinusInfinity && end + job.allowed_lateness <= w ? missed : open).emplace_back(start, end);
+    if (null_key) out.dead[placed.offset] = {&r, "null_key", "window"};
+    Record record{.index = records_.size(), .time = r.t};
+    if (!null_key) record.key = key;
+    if (job_.calendar()) {
+      while (zone_name(record.zone) != r.s) record.zone = record.zone == 14 ? -12 : record.zone + 1;
     }
-    const auto late_row = [&](const std::pair<Millis, Millis>& bounds) {
-      Row row = row_of(r);
-      row.emplace_back("late_by_ms", Cell(w - (bounds.second + job.allowed_lateness) + 1));
-      row.emplace_back("watermark", Cell(w));
-      row.emplace_back("window_start", Cell(bounds.first));
-      row.emplace_back("window_end", Cell(bounds.second));
-      row.emplace_back("reason", Cell(std::string("window")));
-      row.emplace_back("step", Cell(std::string("window")));
-      out.late.push_back(to_text(row));
-    };
-    if (open.empty()) {
-      ++counted.late;
-      late_row(missed.front());
-      return;
-    }
-    counted.windows_missed += static_cast<int64_t>(missed.size());
-    if (job.late_windows_rows) std::for_each(missed.begin(), missed.end(), late_row);
-    held_.push_back({&r});
-    ++counted.held;
-    for (const auto& [start, end] : open) {
-      const WindowName name{key, start, end};
-      Window& into = windows_[name];
-      into.held.push_back(held_.size() - 1);
-      into.records.push_back(&r);
-      if (w != kMinusInfinity && end <= w) emit(name, into, "late");
-    }
+    records_.push_back(&r);
+    std::visit([&](auto& oracle) { oracle.record(record); }, *windows_);
+    take_news();
   }
 
   void move_to(Millis w) {
@@ -347,42 +379,83 @@ class Oracle {
 
   void fire(Millis w) {
     ++moves_;
-    for (auto at = windows_.begin(); at != windows_.end();) {
-      auto& [name, window] = *at;
-      if (name.end <= w && !window.fired) emit(name, window, "on_time");
-      const bool freed = w == kPlusInfinity || (job_.window && name.end + job_.window->allowed_lateness <= w);
-      at = freed ? windows_.erase(at) : std::next(at);
-    }
+    if (!windows_) return;
+    std::visit([&](auto& oracle) { oracle.move(w); }, *windows_);
+    take_news();
   }
 
-  void emit(const WindowName& name, Window& window, const char* pane) {
-    window.fired = true;
-    ExpectedPane row;
-    row.revision = window.revision++;
-    row.pane = pane;
+  // Panes and late rows that have come out.
+  void take_news() {
+    std::visit(
+        [&](const auto& oracle) {
+          for (; panes_ < panes_of(oracle).size(); ++panes_) pane(panes_of(oracle)[panes_]);
+          for (; late_ < oracle.late.size(); ++late_) late_row(oracle.late[late_]);
+          StepCounts& counted = counts("window");
+          counted = counts_of(oracle);
+          counted.rows_out -= out.dead_panes + not_withdrawn_;
+          counted.panes_dead = out.dead_panes;
+        },
+        *windows_);
+  }
+
+  std::vector<const InputRecord*> of(const std::vector<Record>& records) const {
+    std::vector<const InputRecord*> found;
+    for (const Record& record : records) found.push_back(records_[record.index]);
+    return found;
+  }
+
+  void pane(const auto& made) {
+    const WindowSpec& spec = job_.window->spec;
+    WindowName name{.key = made.key};
+    if constexpr (requires { made.number; }) name.number = made.number;
+    if (!spec.as<CountWindow>() && !spec.as<GlobalWindow>()) {
+      name.start = made.start;
+      name.end = made.end;
+    }
+    if (made.pane == "merged" && std::ranges::all_of(out.windows[name], &ExpectedPane::dead)) {
+      ++not_withdrawn_;  // no row of it is out
+      return;
+    }
+    if (job_.window->rolling()) {
+      ExpectedRow row{.own = to_text(row_of(*records_[made.records.front().index]))};
+      row.aggregates = aggregate(spec, of({made.records.begin() + 1, made.records.end()}), row.dead);
+      if (row.dead) ++out.dead_panes;
+      out.rolled[made.key].push_back(std::move(row));
+      return;
+    }
+    ExpectedPane row{.start = made.start, .end = made.end, .revision = made.revision, .pane = made.pane};
     row.fired_at = moves_;
-    row.aggregates = aggregate(*job_.window, window.records, row.dead);
-    StepCounts& counted = counts("window");
-    for (const size_t i : window.held) {
-      if (std::exchange(held_[i].out, true)) continue;
-      --counted.held;
-      ++counted.out;
-    }
-    window.held.clear();
-    ++counted.panes;
-    if (row.dead) {
-      ++counted.panes_dead;
-      ++out.dead_panes;
-    } else {
-      ++counted.rows_out;
-    }
+    if (made.pane == "merged")
+      row.aggregates.resize(spec.aggregates.size());
+    else
+      row.aggregates = aggregate(spec, of(made.records), row.dead);
+    if (row.dead) ++out.dead_panes;
     out.windows[name].push_back(std::move(row));
+  }
+
+  void late_row(const OracleLate& late) {
+    const WindowSpec& spec = job_.window->spec;
+    Row row = row_of(*records_[late.index]);
+    row.emplace_back("late_by_ms", Cell(late.late_by));
+    row.emplace_back("watermark", Cell(late.watermark));
+    const auto* fixed = spec.as<FixedWindow>();
+    const bool bounds = fixed != nullptr || spec.as<CalendarWindow>() != nullptr;
+    row.emplace_back("window_start", bounds ? Cell(late.end - (fixed ? fixed->size : 86'400'000)) : Cell());
+    row.emplace_back("window_end", bounds ? Cell(late.end) : Cell());
+    row.emplace_back("reason", Cell(std::string(spec.as<SessionWindow>() ? "session"
+                                                : job_.window->rolling() ? "rolling"
+                                                                         : "window")));
+    row.emplace_back("step", Cell(std::string("window")));
+    out.late.push_back(to_text(row));
   }
 
   const JobSpec& job_;
   std::map<std::string, std::vector<Millis>> passed_ids_;
-  std::map<WindowName, Window> windows_;  // not yet freed
-  std::vector<Held> held_;
+  std::optional<std::variant<WindowOracle, SessionOracle, RollingOracle>> windows_;
+  std::vector<const InputRecord*> records_;  // that the window has had, by Record::index
+  size_t panes_ = 0;                         // of windows_, that were taken
+  size_t late_ = 0;
+  int64_t not_withdrawn_ = 0;  // sessions of which there are only dead panes
   int64_t moves_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // The oracle: semantics.md, record by record, for the jobs that the simulation makes. It shares no code with the
-// engine: no batches, slices, state or restarts; one list of accepted records per window, and each pane computed
-// from that list.
+// engine: no batches, slices, state or restarts; one list of accepted records per window (those of tests/cpp/window),
+// and each pane computed from that list.
 #pragma once
 
 #include <cstdint>
@@ -23,18 +23,28 @@ struct Placed {
 };
 
 struct ExpectedPane {
+  Millis start = 0;  // of a count or global window: of its records
+  Millis end = 0;
   int64_t revision = 0;
   std::string pane;
   Cells aggregates;
   bool dead = false;     // an integer sum does not fit: a dead letter instead of a row
-  int64_t fired_at = 0;  // number of the move of W that fired it (on_time)
+  int64_t fired_at = 0;  // number of the move of W that fired it
 };
 
 struct WindowName {
-  std::string key;  // JSON text of the key columns
-  Millis start = 0;
+  std::string key;   // JSON text of the key columns
+  Millis start = 0;  // count and global windows: 0
   Millis end = 0;
+  int64_t number = 0;  // of a count window
   friend auto operator<=>(const WindowName&, const WindowName&) = default;
+};
+
+// Of a rolling window.
+struct ExpectedRow {
+  std::string own;  // its record's columns
+  Cells aggregates;
+  bool dead = false;
 };
 
 struct ExpectedDead {
@@ -46,6 +56,7 @@ struct ExpectedDead {
 // What a job has to have made of one partition.
 struct Expected {
   std::map<WindowName, std::vector<ExpectedPane>> windows;  // every pane, as under emit_late="each"
+  std::map<std::string, std::vector<ExpectedRow>> rolled;   // by key, in order
   std::vector<std::string> passed;  // rows that reach the window, or leave without one, in order
   std::vector<std::string> late;    // row texts, any order
   std::vector<std::string> duplicates;

@@ -183,7 +183,7 @@ void goes_idle(JobSpec& job) {
   job.idle_close = true;
   job.close_at_end = false;
   job.bounded = job.all_out_of_order = false;
-  job.write_again = true;
+  job.write_again = !job.window || !job.window->rolling();
 }
 
 TEST(PlantedBugsTest, ADecisionIsNotInTheJournal) {
@@ -285,6 +285,62 @@ TEST(PlantedBugsTest, WhatWasNotCommittedIsNotAborted) {
   expect_caught("a forgotten abort", {.wrap_client = [](std::unique_ptr<LogClient> inner, Log& log) {
                   return std::make_unique<NoTransaction>(std::move(inner), log);
                 }});
+}
+
+// At least once, and late panes come out when there is a commit.
+void results_may_repeat(JobSpec& job) {
+  job.at_least_once = job.write_again = true;
+  job.bounded = job.all_out_of_order = job.resume_append = false;
+  job.idle_after.reset();
+  if (!job.window) return;
+  WindowSpec& spec = job.window->spec;
+  if (!spec.as<FixedWindow>()) spec.kind = WindowSpec::tumbling(60).kind;
+  spec.allowed_lateness = 200;
+  spec.emit = EmitMode::kAccumulate;
+  spec.emit_late_each = false;
+  spec.early_rows.reset();
+}
+
+TEST(PlantedBugsTest, ARowIsLostAtLeastOnce) {
+  class LosesRows final : public ForwardingClient {
+   public:
+    using ForwardingClient::ForwardingClient;
+    Status append(const TopicPartition& partition, const Records& records) override {
+      if (partition.topic != "again") return inner_->append(partition, records);
+      Records changed;
+      for (int64_t i = 1; i < records.size(); ++i) changed.add(records.key(i), records.value(i), records.timestamp(i));
+      return changed.empty() ? Status() : inner_->append(partition, changed);
+    }
+  };
+  expect_caught("a row lost at least once",
+                {.wrap_client = [](std::unique_ptr<LogClient> inner,
+                                   Log& log) { return std::make_unique<LosesRows>(std::move(inner), log); },
+                 .change_job = results_may_repeat});
+}
+
+// No mistake: a run that dies may have written a late pane to one of two topics, and no other run makes it.
+TEST(PlantedBugsTest, NoneIsSeenWhereRunsDieBetweenTwoTopics) {
+  class Dies final : public ForwardingClient {
+   public:
+    Dies(std::unique_ptr<LogClient> inner, Log& log, int& times)
+        : ForwardingClient(std::move(inner), log), times_(times) {}
+    Status append(const TopicPartition& partition, const Records& records) override {
+      if (partition.topic == "out" && times_-- > 0) return Status::crashed("between two topics");
+      return inner_->append(partition, records);
+    }
+
+   private:
+    int& times_;
+  };
+  for (uint64_t seed = 1; seed <= kSeeds / 4; ++seed) {
+    int times = 5;
+    const SimulationResult result =
+        simulate({.seed = seed,
+                  .wrap_client = [&](std::unique_ptr<LogClient> inner,
+                                     Log& log) { return std::make_unique<Dies>(std::move(inner), log, times); },
+                  .change_job = results_may_repeat});
+    ASSERT_TRUE(result.failures.empty()) << "seed " << seed << ": " << result.failures.front();
+  }
 }
 
 TEST(PlantedBugsTest, AParkedTaskGoesOnThoughAnotherOwnerHasCommitted) {

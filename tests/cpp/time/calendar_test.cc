@@ -31,17 +31,20 @@ std::string window(std::string_view name, CalendarRule rule, std::string_view t)
 const CalendarRule kHours{CalendarUnit::kHour};
 const CalendarRule kDays{CalendarUnit::kDay};
 
+// rule: 5.8
 TEST(Calendar, DaysOf23And25Hours) {
   EXPECT_EQ(window("Europe/Berlin", kDays, "2026-03-29T12:00Z"), "2026-03-28T23:00:00.000Z 2026-03-29T22:00:00.000Z");
   EXPECT_EQ(window("Europe/Berlin", kDays, "2026-10-25T12:00Z"), "2026-10-24T22:00:00.000Z 2026-10-25T23:00:00.000Z");
   EXPECT_EQ(window("Europe/Berlin", kDays, "2026-10-25T23:00Z"), "2026-10-25T23:00:00.000Z 2026-10-26T23:00:00.000Z");
 }
 
+// rule: 5.6
 TEST(Calendar, AMidnightThatDoesNotExistIsTheEndOfTheGap) {
   // Cairo, 2026-04-24: from 00:00 to 01:00.
   EXPECT_EQ(window("Africa/Cairo", kDays, "2026-04-24T12:00Z"), "2026-04-23T22:00:00.000Z 2026-04-24T21:00:00.000Z");
 }
 
+// rule: 5.6
 TEST(Calendar, AMidnightThatComesTwiceIsTheFirst) {
   // Havana, 2022-11-06: at 01:00 the clock goes back to 00:00.
   EXPECT_EQ(window("America/Havana", kDays, "2022-11-06T05:30Z"), "2022-11-06T04:00:00.000Z 2022-11-07T05:00:00.000Z");
@@ -52,6 +55,7 @@ TEST(Calendar, AMidnightThatIsPutOffIsTheOneThatComes) {
   EXPECT_EQ(window("America/Toronto", kDays, "1919-10-26T04:30Z"), "1919-10-25T04:00:00.000Z 1919-10-26T05:00:00.000Z");
 }
 
+// rule: 5.6
 TEST(Calendar, ADayThatAZoneLeftOut) {
   // Apia went from the 29th to the 31st of December 2011: 29th and 31st are windows, the 30th is none.
   CalendarEdges days = made("Pacific/Apia", kDays);
@@ -60,18 +64,21 @@ TEST(Calendar, ADayThatAZoneLeftOut) {
   EXPECT_EQ(text(days.span_of(before.end)), "2011-12-30T10:00:00.000Z 2011-12-31T10:00:00.000Z");
 }
 
+// rule: 5.6
 TEST(Calendar, ADayThatAZoneHadTwiceIsOneWindow) {
   // Kwajalein, 1969: from +11:00 to -12:00.
   CalendarEdges days = made("Pacific/Kwajalein", kDays);
   EXPECT_EQ(text(days.span_of(at("1969-09-30T12:00Z"))), "1969-09-29T13:00:00.000Z 1969-10-01T12:00:00.000Z");
 }
 
+// rule: 5.7
 TEST(Calendar, HoursOfAutumnComeTwice) {
   CalendarEdges hours = made("Europe/Berlin", kHours);
   EXPECT_EQ(hours.edges(at("2026-10-24T23:30Z"), at("2026-10-25T02:30Z")),
             (std::vector<Millis>{at("2026-10-25T00:00Z"), at("2026-10-25T01:00Z"), at("2026-10-25T02:00Z")}));
 }
 
+// rule: 5.7
 TEST(Calendar, HoursOfLordHowe) {
   // Half an hour: back from 02:00 to 01:30 (15:00 UTC), forward from 02:00 to 02:30 (15:30 UTC).
   EXPECT_EQ(window("Australia/Lord_Howe", kHours, "2026-04-04T15:00Z"),
@@ -102,6 +109,7 @@ TEST(Calendar, WeeksMonthsQuartersYears) {
             "1969-01-01T05:00:00.000Z 1970-01-01T05:00:00.000Z");
 }
 
+// rule: 5.6
 TEST(Calendar, UnitsMayBeginLater) {
   const CalendarRule six{CalendarUnit::kDay, 6 * kHour};
   EXPECT_EQ(window("Europe/Berlin", six, "2026-03-29T03:59:59.999Z"),
@@ -170,6 +178,7 @@ TEST_P(AnyRule, WindowsLieSideBySideAndTheMemoryDoesNotShow) {
 }
 
 // The rule to the letter, from stretches of the clock alone: days, and hours, over a few days.
+// rule: 5.6 5.7
 TEST_P(AnyRule, DaysAndHoursAreWhatTheClockShows) {
   SCOPED_TRACE(testing::Message() << "seed " << GetParam());
   constexpr Millis kTick = 1'000;  // clocks jump at whole seconds

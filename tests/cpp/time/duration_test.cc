@@ -35,6 +35,7 @@ TEST(Duration, AddsUnitsFromTheLargestToTheSmallest) {
   EXPECT_EQ(parsed("-1h30m"), -5'400'000);
 }
 
+// rule: 5.2
 TEST(Duration, RefusesCalendarWordsAndNamesCalendar) {
   for (const char* text : {"1w", "1mo", "1q", "1y", "1d1w"}) {
     EXPECT_NE(refused(text).find("calendar"), std::string::npos) << text;
@@ -48,6 +49,7 @@ TEST(Duration, RefusesWhatIsNoDuration) {
   }
 }
 
+// rule: 1.11 5.18
 TEST(Duration, EndsAtTenToTheFifteenMilliseconds) {
   EXPECT_EQ(parsed("1000000000000000ms"), kMaxDuration);
   EXPECT_EQ(parsed("11574074d"), 11'574'074LL * 86'400'000);

@@ -106,6 +106,7 @@ std::vector<Millis> times(const Batch& batch) { return {batch.event_times.begin(
 
 // --- event time --------------------------------------------------------------------------------
 
+// rule: 2.2
 TEST(TimeStage, MovesAreAfterTheRowThatMoved) {
   TimeStage stage = make(bounded(), behind_by(10), kInts);
   Batch batch;
@@ -120,6 +121,7 @@ TEST(TimeStage, MovesAreAfterTheRowThatMoved) {
   EXPECT_EQ(batch.moves, more);
 }
 
+// rule: 1.12 1.14
 TEST(TimeStage, NullsAreRefusedAndNeverMoveTheWatermark) {
   TimeStage stage = make(bounded(), behind_by(0), kInts);
   Batch batch;
@@ -135,6 +137,7 @@ TEST(TimeStage, NullsAreRefusedAndNeverMoveTheWatermark) {
   EXPECT_EQ(batch.moves, (std::vector<Move>{{1, 5}, {2, 7}}));
 }
 
+// rule: 1.1 1.3
 TEST(TimeStage, UnitsAreFlooredToMilliseconds) {
   TimeSpec spec = bounded();
   spec.unit = TimeUnit::kMicros;
@@ -144,6 +147,7 @@ TEST(TimeStage, UnitsAreFlooredToMilliseconds) {
   EXPECT_EQ(times(batch), (std::vector<Millis>{0, -1, 1'232'637'902'757}));
 }
 
+// rule: 1.3
 TEST(TimeStage, FloatsOfSecondsKeepTheirFraction) {
   const Schema schema({{.name = "ts", .type = Type::kFloat64}});
   TimeSpec spec = bounded();
@@ -157,6 +161,7 @@ TEST(TimeStage, FloatsOfSecondsKeepTheirFraction) {
   EXPECT_EQ(times(batch), (std::vector<Millis>{462'125, 9'875}));
 }
 
+// rule: 1.2 1.12
 TEST(TimeStage, StringsAreIsoAndOthersAreRefused) {
   const Schema schema({{.name = "ts", .type = Type::kString}});
   TimeStage stage = make(bounded(), behind_by(0), schema);
@@ -185,6 +190,7 @@ TEST(TimeStage, ATimestampColumnHoldsTheAcceptedMillisecondsAfterwards) {
   for (int64_t i = 0; i < 3; ++i) EXPECT_EQ(batch.column(0).int64s()[i], batch.event_times[static_cast<size_t>(i)]);
 }
 
+// rule: 1.2 1.7
 TEST(TimeStage, LogTimestampAsEventTimeKnowsNoMaxFuture) {
   TimeStage stage = make(topic("_timestamp"), behind_by(5), kInts);
   Batch batch = batch_of(kInts, {int64s({1, 2, 3})}, {kT, kT + 1'000'000, 5});
@@ -194,6 +200,7 @@ TEST(TimeStage, LogTimestampAsEventTimeKnowsNoMaxFuture) {
   EXPECT_EQ(times(batch), (std::vector<Millis>{kT, kT + 1'000'000}));
 }
 
+// rule: 1.6 1.8
 TEST(TimeStage, BoundsAreNotBeforeIncludedAndNotAfterExcluded) {
   TimeSpec spec = bounded();
   spec.not_before = 1'577'836'800'000;
@@ -206,6 +213,7 @@ TEST(TimeStage, BoundsAreNotBeforeIncludedAndNotAfterExcluded) {
   EXPECT_EQ(times(batch), (std::vector<Millis>{1'577'836'800'000, 1'893'455'999'999}));
 }
 
+// rule: 1.6 1.8
 TEST(TimeStage, DefaultsRefuse2100EverywhereAndBefore2020InTopics) {
   Batch batch;
   TimeStage of_bounded = make(bounded(), behind_by(0), kInts);
@@ -218,6 +226,7 @@ TEST(TimeStage, DefaultsRefuse2100EverywhereAndBefore2020InTopics) {
   EXPECT_EQ(times(batch), (std::vector<Millis>{kDefaultTopicNotBefore}));
 }
 
+// rule: 1.11
 TEST(TimeStage, NoEventTimeLiesOutsideTheYears1To9999WhateverTheBounds) {
   TimeSpec spec = bounded();
   spec.not_before = -kMaxDuration;
@@ -231,6 +240,7 @@ TEST(TimeStage, NoEventTimeLiesOutsideTheYears1To9999WhateverTheBounds) {
   EXPECT_EQ(times(batch), (std::vector<Millis>{kMinEventTime, kEndEventTime - 1}));
 }
 
+// rule: 1.7
 TEST(TimeStage, MaxFutureComparesWithTheRecordsLogTimestamp) {
   TimeStage stage = make(topic(), behind_by(0), kInts);
   for (int round = 0; round < 2; ++round) {  // the second one takes the way of good batches
@@ -244,6 +254,7 @@ TEST(TimeStage, MaxFutureComparesWithTheRecordsLogTimestamp) {
   }
 }
 
+// rule: 1.7
 TEST(TimeStage, ALogTimestampColumnServesBoundedInputs) {
   const Schema schema({{.name = "ts", .type = Type::kInt64}, {.name = "log", .type = Type::kInt64, .nullable = true}});
   TimeSpec spec = bounded();
@@ -256,6 +267,7 @@ TEST(TimeStage, ALogTimestampColumnServesBoundedInputs) {
   EXPECT_EQ(refused[0].row, 0);
 }
 
+// rule: 1.7
 TEST(TimeStage, ABoundedInputHasNoLogTimestampOfItsOwn) {
   TimeStage stage = make(bounded(), behind_by(0), kInts);
   Batch batch = batch_of(kInts, {int64s({kT + 10'000'000})}, {kT});
@@ -270,6 +282,7 @@ TimeSpec any_unit() {
   return spec;
 }
 
+// rule: 1.4 1.5
 TEST(TimeStageAuto, TheFirstValueThatFitsDecides) {
   std::vector<std::string> lines;
   set_log_hook([&](LogLevel, std::string_view line) { lines.emplace_back(line); });
@@ -291,6 +304,7 @@ TEST(TimeStageAuto, TheFirstValueThatFitsDecides) {
   EXPECT_EQ(lines.size(), 1U);
 }
 
+// rule: 1.4 1.8
 TEST(TimeStageAuto, DefaultBoundsAre2000And2100) {
   for (const auto& [value, fits] : std::vector<std::pair<int64_t, bool>>{{946'684'799, false},
                                                                          {946'684'800, true},
@@ -307,6 +321,7 @@ TEST(TimeStageAuto, DefaultBoundsAre2000And2100) {
   }
 }
 
+// rule: 1.5
 TEST(TimeStageAuto, AValueThatMaxFutureRefusesStillDecides) {
   TimeSpec spec = topic();
   spec.unit = TimeUnit::kAuto;
@@ -318,6 +333,7 @@ TEST(TimeStageAuto, AValueThatMaxFutureRefusesStillDecides) {
   EXPECT_EQ(refused[1].reason, reason::kTimestampUnit);
 }
 
+// rule: 1.5
 TEST(TimeStageAuto, TheDecisionOutlivesARestart) {
   TimeStage first = make(any_unit(), behind_by(0), kInts);
   feed(first, {kT});
@@ -334,6 +350,7 @@ TEST(TimeStageAuto, TheDecisionOutlivesARestart) {
 
 // --- the first records -------------------------------------------------------------------------
 
+// rule: 1.9
 TEST(TimeStageFirstRecords, AThousandRefusedNameTheSettingAndTheValues) {
   TimeStage stage = make(topic(), behind_by(0), kInts);
   feed(stage, std::vector<Value>(999, 1'700'000'000));
@@ -346,6 +363,7 @@ TEST(TimeStageFirstRecords, AThousandRefusedNameTheSettingAndTheValues) {
   EXPECT_NE(stuck.message().find("unit=\"s\""), std::string::npos) << stuck.message();
 }
 
+// rule: 1.9
 TEST(TimeStageFirstRecords, OneAcceptedRecordBeforeIsEnough) {
   TimeStage stage = make(bounded(), behind_by(0), kInts);
   feed(stage, {5});
@@ -355,6 +373,7 @@ TEST(TimeStageFirstRecords, OneAcceptedRecordBeforeIsEnough) {
   EXPECT_TRUE(stage.nothing_accepted().empty());
 }
 
+// rule: 1.9
 TEST(TimeStageFirstRecords, BatchCutsDoNotShow) {
   for (const size_t undecoded_first : {size_t{0}, size_t{400}}) {
     for (const size_t refused : {size_t{999}, size_t{1'000}}) {
@@ -374,6 +393,7 @@ TEST(TimeStageFirstRecords, BatchCutsDoNotShow) {
   }
 }
 
+// rule: 1.10
 TEST(TimeStageFirstRecords, ABoundedInputThatEndsWithNothingAcceptedHasAWarning) {
   TimeStage stage = make(bounded(), behind_by(0), kInts);
   EXPECT_TRUE(stage.nothing_accepted().empty());
@@ -387,6 +407,7 @@ const Schema kPunctuated({{.name = "ts", .type = Type::kInt64, .nullable = true}
                           {.name = "wm", .type = Type::kInt64, .nullable = true},
                           {.name = "mark", .type = Type::kBool, .nullable = true}});
 
+// rule: 2.5
 TEST(Watermark, AllStaysAtMinusInfinityUntilTheEnd) {
   TimeStage stage = make(bounded(), {.kind = WatermarkKind::kAll}, kInts);
   Batch batch;
@@ -397,6 +418,7 @@ TEST(Watermark, AllStaysAtMinusInfinityUntilTheEnd) {
   EXPECT_EQ(stage.watermark(), kPlusInfinity);
 }
 
+// rule: 2.21
 TEST(Watermark, TheEndIsNeverStored) {
   TimeStage stage = make(bounded(), behind_by(3), kInts);
   feed(stage, {10});
@@ -422,6 +444,7 @@ Batch punctuated(const std::vector<Value>& ts, const std::vector<Value>& wm,
   return batch_of(kPunctuated, {int64s(ts), int64s(wm), marks});
 }
 
+// rule: 2.7
 TEST(Watermark, PunctuatedTakesTheColumnAndIgnoresLowerValuesAndNulls) {
   TimeStage stage = make(bounded(), {.kind = WatermarkKind::kPunctuated, .column = "wm"}, kPunctuated);
   Batch batch = punctuated({0, 25, 18, std::nullopt, 42, 60}, {0, 25, 18, 99, std::nullopt, 42},
@@ -430,6 +453,7 @@ TEST(Watermark, PunctuatedTakesTheColumnAndIgnoresLowerValuesAndNulls) {
   EXPECT_EQ(batch.moves, (std::vector<Move>{{1, 0}, {2, 25}, {5, 42}}));
 }
 
+// rule: 2.7
 TEST(Watermark, PunctuatedIfTakesTheRecordsOwnTime) {
   TimeStage stage = make(bounded(), {.kind = WatermarkKind::kPunctuatedIf, .column = "mark"}, kPunctuated);
   Batch batch = punctuated({10, 20, 15, 30, 5}, {1, 1, 1, 1, 1}, {false, true, true, std::nullopt, true});
@@ -438,6 +462,7 @@ TEST(Watermark, PunctuatedIfTakesTheRecordsOwnTime) {
   EXPECT_EQ(stage.watermark(), 20);
 }
 
+// rule: 1.15
 TEST(Watermark, RecordsFarBehindAreCounted) {
   WatermarkSpec spec = behind_by(0);
   spec.warn_late = 100;
@@ -454,6 +479,7 @@ WatermarkSpec idle(Millis out_of_orderness, Millis after, IdleAdvance advance) {
   return {.out_of_orderness = out_of_orderness, .idle_after = after, .idle_advance = advance};
 }
 
+// rule: 2.15
 TEST(Idle, HoldLeavesTheOnlyInputWhereItIs) {
   TimeStage stage = make(bounded(), idle(6, 100, IdleAdvance::kHold), kInts);
   stage.start(0);
@@ -468,6 +494,7 @@ TEST(Idle, HoldLeavesTheOnlyInputWhereItIs) {
   EXPECT_FALSE(stage.idle());
 }
 
+// rule: 2.16
 TEST(Idle, CloseGoesOnWithTheClockOnceAndAfterEachFurtherPeriod) {
   TimeStage stage = make(bounded(), idle(6, 100, IdleAdvance::kClose), kInts);
   stage.start(0);
@@ -495,6 +522,7 @@ TEST(Idle, CloseGoesOnWithTheClockOnceAndAfterEachFurtherPeriod) {
   EXPECT_EQ(batch.moves, (std::vector<Move>{{1, 412}}));
 }
 
+// rule: 2.16
 TEST(Idle, CloseHasNothingToSayBeforeTheFirstRecord) {
   TimeStage stage = make(bounded(), idle(6, 100, IdleAdvance::kClose), kInts);
   stage.start(1'000);
@@ -503,6 +531,7 @@ TEST(Idle, CloseHasNothingToSayBeforeTheFirstRecord) {
   EXPECT_TRUE(stage.idle());
 }
 
+// rule: 2.17
 TEST(Idle, RefusedRecordsNeitherEndItNorRestartItsClock) {
   TimeStage stage = make(bounded(), idle(0, 100, IdleAdvance::kClose), kInts);
   stage.start(0);
@@ -513,6 +542,7 @@ TEST(Idle, RefusedRecordsNeitherEndItNorRestartItsClock) {
   EXPECT_TRUE(stage.idle());
 }
 
+// rule: 2.16
 TEST(Idle, CloseOfPunctuatedCountsFromItsWatermark) {
   WatermarkSpec spec = {
       .kind = WatermarkKind::kPunctuated, .column = "wm", .idle_after = 100, .idle_advance = IdleAdvance::kClose};
@@ -535,6 +565,7 @@ TEST(Idle, AClockThatIsSetBackDecidesNothing) {
   EXPECT_TRUE(!w || *w == 10);
 }
 
+// rule: 2.20
 TEST(Idle, AnEndedInputIsNotIdle) {
   TimeStage stage = make(bounded(), idle(0, 100, IdleAdvance::kClose), kInts);
   stage.start(0);
@@ -543,6 +574,7 @@ TEST(Idle, AnEndedInputIsNotIdle) {
   EXPECT_EQ(stage.check_idle(1'000, true), std::nullopt);
 }
 
+// rule: 2.19
 TEST(Idle, AReplayedDecisionGivesTheSameWatermark) {
   TimeStage stage = make(bounded(), idle(6, 100, IdleAdvance::kClose), kInts);
   feed(stage, {10});
@@ -558,6 +590,7 @@ TEST(TimeStageMake, NamesTheColumnThatWasProbablyMeant) {
   EXPECT_NE(error(bounded("tss"), behind_by(0), kInts).find("\"ts\""), std::string::npos);
 }
 
+// rule: 5.18
 TEST(TimeStageMake, RefusesWhatCannotBe) {
   const Schema schema(
       {{.name = "ts", .type = Type::kInt64}, {.name = "b", .type = Type::kBool}, {.name = "s", .type = Type::kString}});
@@ -584,6 +617,7 @@ TEST(TimeStageMake, RefusesWhatCannotBe) {
   error(spec, behind_by(0), schema);
 }
 
+// rule: 1.4 5.18
 TEST(TimeStageMake, AutoNeedsPositiveBoundsLessThanAFactorOf1000Apart) {
   const auto with = [](Millis not_before, Millis not_after) {
     TimeSpec spec = any_unit();

@@ -28,6 +28,7 @@ TEST(ParseIso, ReadsKnownInstants) {
   EXPECT_EQ(parse_iso("9999-12-31T23:59:59.999Z"), kEndEventTime - 1);
 }
 
+// rule: 1.2
 TEST(ParseIso, WithoutOffsetIsUtcAndWithOneIsTakenBack) {
   EXPECT_EQ(parse_iso("1970-01-01T05:30:00+05:30"), 0);
   EXPECT_EQ(parse_iso("1970-01-01T05:30:00+0530"), 0);
@@ -35,6 +36,7 @@ TEST(ParseIso, WithoutOffsetIsUtcAndWithOneIsTakenBack) {
   EXPECT_EQ(parse_iso("1969-12-31T16:00:00-08:00"), 0);
 }
 
+// rule: 1.3
 TEST(ParseIso, FloorsFractionsOfAMillisecondAlsoBefore1970) {
   EXPECT_EQ(parse_iso("1970-01-01T00:00:00.0019Z"), 1);
   EXPECT_EQ(parse_iso("1970-01-01T00:00:00.999999999Z"), 999);
@@ -44,6 +46,7 @@ TEST(ParseIso, FloorsFractionsOfAMillisecondAlsoBefore1970) {
   EXPECT_EQ(parse_iso("1970-01-01T00:00:00.1Z"), 100);
 }
 
+// rule: 1.12
 TEST(ParseIso, RefusesWhatIsNoTime) {
   for (const char* text : {"",
                            "not a time",
@@ -128,6 +131,7 @@ TEST(Iso, RandomTimesReadBack) {
   }
 }
 
+// rule: 1.3
 TEST(ToMillis, FloorsTowardsThePastInEveryUnit) {
   EXPECT_EQ(to_millis(int64_t{-1}, TimeUnit::kMicros), -1);
   EXPECT_EQ(to_millis(int64_t{-1'000}, TimeUnit::kMicros), -1);
@@ -143,6 +147,7 @@ TEST(ToMillis, FloorsTowardsThePastInEveryUnit) {
   EXPECT_EQ(to_millis(-0.5, TimeUnit::kMicros), -1);
 }
 
+// rule: 1.11
 TEST(ToMillis, KeepsWithinTheYears1To9999) {
   EXPECT_EQ(to_millis(int64_t{253'402'300'799}, TimeUnit::kSeconds), kEndEventTime - 1'000);
   EXPECT_EQ(to_millis(int64_t{253'402'300'800}, TimeUnit::kSeconds), std::nullopt);

@@ -33,6 +33,7 @@ Row row(Scalar a, Scalar b, Scalar x, int64_t i = 0, Scalar on = true) {
   return {std::move(a), std::move(b), x, i, on};
 }
 
+// rule: 5.17
 TEST(KeyPackerTest, AllNanAreOneKeyAndMinusZeroIsZero) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const std::vector<std::string>& columns : {std::vector<std::string>{"x"}, {"x", "i"}}) {
@@ -43,6 +44,7 @@ TEST(KeyPackerTest, AllNanAreOneKeyAndMinusZeroIsZero) {
   }
 }
 
+// rule: 5.17
 TEST(KeyPackerTest, ANullPartMakesTheKeyNullUnlessNullsAreGrouped) {
   EXPECT_EQ("(null)", key_of({"a"}, false, row({}, {}, {})));
   EXPECT_EQ("(null)", key_of({"a", "b"}, false, row(std::string("p"), {}, {})));

@@ -17,11 +17,13 @@ DoubleDouble sum_of(const std::vector<double>& values) {
   return sum;
 }
 
+// rule: 7.9
 TEST(NumbersTest, SumsThatCancelKeepWhatIsLeft) {
   EXPECT_EQ(2.0, sum_of({1.0, 1e100, 1.0, -1e100}).value());
   EXPECT_EQ(0x1p-60, sum_of({1.0, 0x1p-60, -1.0}).value());
 }
 
+// rule: 7.3
 TEST(NumbersTest, InfinityStaysInfinityAndOppositesAreNan) {
   EXPECT_EQ(kInfinity, sum_of({kInfinity, 1.0, -5.0}).value());
   EXPECT_EQ(-kInfinity, sum_of({1.0, -kInfinity, 1e300}).value());
@@ -31,6 +33,7 @@ TEST(NumbersTest, InfinityStaysInfinityAndOppositesAreNan) {
   EXPECT_TRUE(std::isnan(add(DoubleDouble{kInfinity, 0}, DoubleDouble{-kInfinity, 0}).value()));
 }
 
+// rule: 7.9
 TEST(NumbersTest, RandomSumsInAnySlicesAreWithinTheBound) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     std::mt19937_64 random(seed);
@@ -83,6 +86,7 @@ TEST(NumbersTest, VarianceFarFromZeroHasNineDigits) {
   }
 }
 
+// rule: 7.8
 TEST(NumbersTest, MeanOfWideIntegerSumsIsExactToTheLastPlaces) {
   const __int128 sum = static_cast<__int128>(std::numeric_limits<int64_t>::max()) * 5 + 3;
   EXPECT_EQ(static_cast<double>(sum) / 4, mean_of(sum, 4));

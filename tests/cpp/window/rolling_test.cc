@@ -61,6 +61,7 @@ std::vector<std::string> short_rows(const CollectingEmitter& out) {
 
 using Rows = std::vector<std::string>;
 
+// rule: 5.12
 TEST(RollingTest, ARowComesOutWhenTheWatermarkHasPassedIt) {
   auto step = make_window_step("w", rolling(10), kInput).value();
   BatchMaker maker(kInput);
@@ -78,6 +79,7 @@ TEST(RollingTest, ARowComesOutWhenTheWatermarkHasPassedIt) {
   EXPECT_EQ(1, step->counts().out);
 }
 
+// rule: 5.12
 TEST(RollingTest, TheWindowEndsWithTheRecordAndIsOpenAtItsStart) {
   auto step = make_window_step("w", rolling(10), kInput).value();
   BatchMaker maker(kInput);
@@ -91,6 +93,7 @@ TEST(RollingTest, TheWindowEndsWithTheRecordAndIsOpenAtItsStart) {
   EXPECT_EQ((Rows{"0 1 1", "1 2 11", "2 2 110", "3 2 1100"}), short_rows(out));
 }
 
+// rule: 5.12
 TEST(RollingTest, RecordsOfOneTimeSeeOneAnotherAndStayInOrder) {
   auto step = make_window_step("w", rolling(10), kInput).value();
   BatchMaker maker(kInput);
@@ -122,6 +125,7 @@ TEST(RollingTest, ThousandsOfOneTimeSeeOneAnother) {
   }
 }
 
+// rule: 3.4 3.6
 TEST(RollingTest, ALateRowSaysByHowMuch) {
   auto step = make_window_step("w", rolling(10), kInput).value();
   BatchMaker maker(kInput);
@@ -140,6 +144,7 @@ TEST(RollingTest, ALateRowSaysByHowMuch) {
 }
 
 // semantics.md 2: of a task with several inputs, what fires is the minimum; what judges is the row's own.
+// rule: 2.9
 TEST(RollingTest, ARecordIsJudgedByItsOwnInput) {
   auto step = make_window_step("w", rolling(10), kInput).value();
   BatchMaker maker(kInput);
@@ -475,6 +480,7 @@ void expect_same_rows(const std::vector<Output>& expected, const std::vector<Out
   }
 }
 
+// rule: 3.4 5.12
 TEST(RollingOracleTest, RandomStreamsGiveWhatTheRulesSay) {
   const uint64_t first_seed = 20260401;
   for (uint64_t seed = first_seed; seed < first_seed + 500; ++seed) {

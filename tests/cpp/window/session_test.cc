@@ -66,6 +66,7 @@ class Session {
 
 using Rows = std::vector<std::string>;
 
+// rule: 5.3
 TEST(SessionTest, RecordsOneGapApartAreOneSession) {
   Session session_step(session(10));
   session_step.record("a", 0);
@@ -75,6 +76,25 @@ TEST(SessionTest, RecordsOneGapApartAreOneSession) {
   EXPECT_EQ((Rows{"a [0, 20) on_time 0 2", "a [21, 31) on_time 0 1"}), session_step.rows());
 }
 
+// However often the watermark passes a multiple.
+TEST(SessionTest, EarlyPanesOfFewKeysAreFewPieces) {
+  WindowSpec spec = session(1000);
+  spec.early = 1;
+  auto step = make_window_step("w", spec, kInput).value();
+  BatchMaker maker(kInput);
+  CollectingEmitter out;
+  for (Millis t = 0; t < 100; ++t) {
+    maker.add(t, {"k" + std::to_string(t % 3), int64_t{1}, 1.0, Scalar(), t});
+    maker.move(t);
+  }
+  step->take(maker.take());
+  int pieces = 0;
+  for (; step->busy(); ++pieces) ASSERT_TRUE(step->advance(out).ok());
+  EXPECT_EQ(100U + 97U, out.main.size()) << "and all but the last session of a key withdrawn";
+  EXPECT_LT(pieces, 500);
+}
+
+// rule: 4.2
 TEST(SessionTest, FiresWhenTheWatermarkIsBeyondTheEnd) {
   Session session_step(session(10));
   session_step.record("a", 5);
@@ -87,6 +107,7 @@ TEST(SessionTest, FiresWhenTheWatermarkIsBeyondTheEnd) {
   EXPECT_EQ(0, session_step.step().status().entries);
 }
 
+// rule: 3.3 5.4
 TEST(SessionTest, ARecordThatIsNotLateNeverMeetsAFreedSession) {
   WindowSpec spec = session(10);
   spec.allowed_lateness = 5;
@@ -103,6 +124,7 @@ TEST(SessionTest, ARecordThatIsNotLateNeverMeetsAFreedSession) {
   EXPECT_EQ((Rows{"a [0, 20) on_time 1 2"}), session_step.rows());
 }
 
+// rule: 3.3 3.6
 TEST(SessionTest, ALateRowSaysByHowMuchAndHasNoWindow) {
   Session session_step(session(10));
   session_step.move(100);
@@ -117,6 +139,7 @@ TEST(SessionTest, ALateRowSaysByHowMuchAndHasNoWindow) {
   EXPECT_EQ(1, session_step.step().counts().late);
 }
 
+// rule: 4.3 5.5
 TEST(SessionTest, ASessionThatTwoOthersBecomeTakesTheirRowsBack) {
   WindowSpec spec = session(10);
   spec.early_rows = 1;
@@ -131,6 +154,7 @@ TEST(SessionTest, ASessionThatTwoOthersBecomeTakesTheirRowsBack) {
   EXPECT_EQ((Rows{"a [0, 25) early 3 5"}), session_step.rows());
 }
 
+// rule: 4.10
 TEST(SessionTest, EarlyPanesHoldWhatIsNewAtEachMultiple) {
   WindowSpec spec = session(100);
   spec.early = 10;
@@ -152,6 +176,7 @@ TEST(SessionTest, EarlyPanesHoldWhatIsNewAtEachMultiple) {
   EXPECT_EQ((Rows{"a [7, 107) merged 2 -", "b [3, 103) on_time 1 1", "a [7, 112) on_time 2 3"}), session_step.rows());
 }
 
+// rule: 4.2 4.9
 TEST(SessionTest, FinalOnlyComesOutOnceAtTheFreeing) {
   WindowSpec spec = session(10);
   spec.emit = EmitMode::kFinalOnly;
@@ -214,7 +239,7 @@ TEST(SessionTest, ACheckpointIsAsTheFormatSays) {
   const auto& [name, blocks] = *checkpoint.units().begin();
   EXPECT_EQ("k:192", name);
   ByteWriter expected;
-  expected.put(uint8_t{1});
+  expected.put(uint8_t{2});
   expected.put(uint32_t{0});
   expected.put_string("t1");
   expected.put(uint32_t{1});
@@ -266,7 +291,36 @@ TEST(SessionTest, AfterAnInputWasClosedRecordsBeforeItsLastSessionEndAreLate) {
   EXPECT_EQ(1, step->counts().held);
 }
 
+// semantics.md 10: so it is with sessions that nobody has looked at since their time had passed.
+TEST(SessionTest, WhatHadToBeFreedBeforeARestartIsNotOpenedByAnotherLateness) {
+  WindowSpec spec = session(10);
+  spec.allowed_lateness = 20;
+  auto step = make_window_step("w", spec, kInput).value();
+  BatchMaker maker(kInput);
+  CollectingEmitter out;
+  const auto add = [&](Millis time) { maker.add(time, {std::string("a"), Scalar(), Scalar(), Scalar(), int64_t{0}}); };
+  add(100);
+  add(115);
+  maker.move(131);  // the first is freed at 131, the second at 146
+  push(*step, maker.take(), out);
+  EXPECT_EQ(2U, out.main.size());
+  Checkpoint checkpoint;
+  checkpoint.take(*step);
+  spec.allowed_lateness = 1000;
+  step = make_window_step("w", spec, kInput).value();
+  checkpoint.restore(*step);
+  maker.start(131);
+  add(110);
+  add(111);
+  push(*step, maker.take(), out);
+  ASSERT_EQ(1U, out.late.size());
+  EXPECT_EQ(110, out.late[0].event_time);
+  EXPECT_EQ(4U, out.main.size());
+  EXPECT_EQ(Scalar(std::string("merged")), out.main[2].row[4]);  // of the second, which 111 makes begin earlier
+}
+
 // semantics.md 2: of a task with several inputs, what fires is the minimum; what judges is the row's own.
+// rule: 2.9
 TEST(SessionTest, ARecordIsJudgedByItsOwnInput) {
   auto step = make_window_step("w", session(10), kInput).value();
   BatchMaker maker(kInput);
@@ -468,6 +522,7 @@ void expect_same_rows(const std::vector<Output>& expected, const std::vector<Out
   }
 }
 
+// rule: 3.3 4.3 4.8 5.3 5.4 5.5
 TEST(SessionOracleTest, RandomStreamsGiveWhatTheRulesSay) {
   const uint64_t first_seed = 20260301;
   std::map<std::string, int> panes;

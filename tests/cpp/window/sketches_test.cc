@@ -55,6 +55,7 @@ TEST(HyperLogLogTest, FewValuesAreCountedExactlyHoweverOftenTheyCome) {
   }
 }
 
+// rule: 7.11
 TEST(HyperLogLogTest, TheErrorsOfManySketchesHaveTheStatedSpread) {
   for (const uint64_t count : {300, 1'000, 5'000, 20'000, 300'000}) {
     const int sketches = count > 100'000 ? 60 : 300;
@@ -122,6 +123,7 @@ double rank_error(const std::vector<int64_t>& sorted, double q, int64_t answer) 
   return std::max({0.0, low - rank, rank - high}) / static_cast<double>(sorted.size());
 }
 
+// rule: 7.11
 TEST(KllTest, NinetyNineOfAHundredAnswersAreWithinTheStatedRank) {
   int answers = 0;
   int beyond = 0;
@@ -181,6 +183,7 @@ TEST(KllTest, GoesOnAfterARestoreAsIfThereHadBeenNone) {
 
 // Frequent values ---------------------------------------------------------------------------------------------------
 
+// rule: 7.11
 TEST(FrequentTest, WhatIsLeftOutCameHardlyMoreOften) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     std::mt19937_64 random(seed);

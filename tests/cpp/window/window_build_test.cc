@@ -29,6 +29,7 @@ WindowSpec good() {
   return spec;
 }
 
+// rule: 5.18
 TEST(WindowBuildTest, RefusesTimesThatCannotBe) {
   EXPECT_EQ("", error_of(good()));
   const auto refused = [](auto change) {
@@ -52,6 +53,20 @@ TEST(WindowBuildTest, RefusesTimesThatCannotBe) {
   EXPECT_TRUE(refused([](WindowSpec& s) { s.allowed_lateness = kPlusInfinity; }));
 }
 
+// rule: 5.18
+TEST(WindowBuildTest, AColumnOfZonesIsThereAndHoldsText) {
+  const auto error = [](const char* zone, const char* column) {
+    WindowSpec spec = good();
+    spec.kind = CalendarWindow{.unit = CalendarUnit::kDay, .zone = zone, .zone_column = column};
+    return error_of(spec);
+  };
+  EXPECT_EQ("", error("", "truck"));
+  EXPECT_NE(std::string::npos, error("", "truk").find("'truk', which is not a column"));
+  EXPECT_NE(std::string::npos, error("", "speed").find("zones are strings"));
+  EXPECT_NE(std::string::npos, error("Europe/Berln", "").find("Europe/Berlin"));
+}
+
+// rule: 5.18
 TEST(WindowBuildTest, NamesTheNearestSpelling) {
   WindowSpec spec = good();
   spec.aggregates = {{"m", "maen", "speed"}};
@@ -86,6 +101,7 @@ TEST(WindowBuildTest, RefusesTwoOutputColumnsOfOneName) {
   }
 }
 
+// rule: 4.13
 TEST(WindowBuildTest, OutputHasKeyWindowPaneAndAggregates) {
   WindowSpec spec = good();
   spec.aggregates = {{"n", "count", ""},          {"total", "sum", "count"},         {"wide", "sum", "count", true},
@@ -109,6 +125,7 @@ TEST(WindowBuildTest, OutputHasKeyWindowPaneAndAggregates) {
   EXPECT_TRUE(expected == *output);
 }
 
+// rule: 3.6
 TEST(WindowBuildTest, LateRowsKeepOwnColumnsOfTheAddedNames) {
   const Schema input(std::vector<Field>{
       {"k", Type::kString, false}, {"window_start", Type::kTimestamp, false}, {"reason", Type::kInt64, true}});
@@ -135,6 +152,7 @@ TEST(WindowBuildTest, FingerprintTellsWhatShapesTheStateAndNothingElse) {
   EXPECT_NE(print(good()), print(other));
 }
 
+// rule: 4.18
 TEST(WindowBuildTest, RowsOfASessionThatMayBeWithdrawnAreNoRowsOfAChain) {
   WindowSpec spec = WindowSpec::of(SessionWindow{1000});
   EXPECT_FALSE(spec.emits_more_than_once());

@@ -385,6 +385,7 @@ bool fits(const std::vector<OraclePane>& panes) {
   return true;
 }
 
+// rule: 3.1 3.2 4.1 4.2 4.3 4.5 4.6 4.9 4.10 4.11 4.12 5.1 5.10 5.14 5.15 7.1 7.12
 TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
   const uint64_t first_seed = 20260101;
   int checked = 0;

@@ -4,9 +4,13 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <string_view>
 
 #include "step_harness.h"
 #include <gtest/gtest.h>
+
+#include "wrackline/core/logging.h"
+#include "wrackline/time/zones.h"
 
 namespace wrackline::testing {
 namespace {
@@ -50,6 +54,7 @@ using Panes = std::vector<std::string>;
 const std::string kA = "a";
 const std::string kB = "b";
 
+// rule: 2.2 4.1
 TEST(WindowTest, FiresWhenTheWatermarkReachesTheEndAfterTheRecordThatMovedIt) {
   Fixture w(WindowSpec::tumbling(10));
   w.add(3, kA);
@@ -63,6 +68,7 @@ TEST(WindowTest, FiresWhenTheWatermarkReachesTheEndAfterTheRecordThatMovedIt) {
   EXPECT_EQ(1, w.step->counts().held);
 }
 
+// rule: 5.1
 TEST(WindowTest, StartsAreFlooredBelowZero) {
   Fixture w(WindowSpec::tumbling(10, 3));
   w.add(-8, kA);
@@ -73,6 +79,7 @@ TEST(WindowTest, StartsAreFlooredBelowZero) {
   EXPECT_EQ(Panes({"a -17 r0 on_time n=1", "a -7 r0 on_time n=2"}), w.panes());
 }
 
+// rule: 4.17
 TEST(WindowTest, WatermarkBelowIsLowerByTheAllowedLatenessAndInfinityStays) {
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.allowed_lateness = 4;
@@ -86,6 +93,7 @@ TEST(WindowTest, WatermarkBelowIsLowerByTheAllowedLatenessAndInfinityStays) {
   EXPECT_EQ(0, w.step->counts().held);
 }
 
+// rule: 4.6
 TEST(WindowTest, RevisionsCountLatePanesThatACommitCoalesced) {
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.allowed_lateness = 100;
@@ -105,6 +113,7 @@ TEST(WindowTest, RevisionsCountLatePanesThatACommitCoalesced) {
   EXPECT_EQ(0, w.step->counts().held);
 }
 
+// rule: 4.5
 TEST(WindowTest, DueLatePanesComeOutBeforeTheirStateIsFreed) {
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.allowed_lateness = 5;
@@ -121,6 +130,7 @@ TEST(WindowTest, DueLatePanesComeOutBeforeTheirStateIsFreed) {
   EXPECT_TRUE(same(Scalar(int64_t{11}), w.out.late[0].row[2]));  // 25 - (10 + 5) + 1
 }
 
+// rule: 3.2
 TEST(WindowTest, HoppingRecordCountsInTheWindowsItDoesNotMiss) {
   WindowSpec spec = WindowSpec::hopping(20, 10);
   spec.late_windows_rows = true;
@@ -139,6 +149,7 @@ TEST(WindowTest, HoppingRecordCountsInTheWindowsItDoesNotMiss) {
   EXPECT_TRUE(same(Scalar(int64_t{6}), w.out.late[0].row[2]));
 }
 
+// rule: 7.7
 TEST(WindowTest, ASumThatDoesNotFitIsADeadPaneThatUsesUpItsRevision) {
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.allowed_lateness = 100;
@@ -163,6 +174,7 @@ TEST(WindowTest, ASumThatDoesNotFitIsADeadPaneThatUsesUpItsRevision) {
   EXPECT_EQ(2, counts.rows_out);
 }
 
+// rule: 7.8
 TEST(WindowTest, WideSumsHoldWhatInt64CannotHold) {
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.aggregates = {{"n", "sum", "n", true}};
@@ -175,6 +187,7 @@ TEST(WindowTest, WideSumsHoldWhatInt64CannotHold) {
   EXPECT_TRUE(same(Scalar(std::string("18446744073709551614")), w.out.main[0].row[5]));
 }
 
+// rule: 5.17
 TEST(WindowTest, NullKeysAreDeadLettersUnlessGrouped) {
   Fixture w(WindowSpec::tumbling(10));
   w.add(1, {});
@@ -196,6 +209,7 @@ TEST(WindowTest, NullKeysAreDeadLettersUnlessGrouped) {
   EXPECT_EQ(Panes({"null 0 r0 on_time n=2"}), grouped.panes());
 }
 
+// rule: 5.16
 TEST(WindowTest, NoKeyColumnsAreTheWholeStream) {
   WindowSpec spec = WindowSpec::tumbling(10);
   spec.aggregates = {{"rows", "count", ""}};
@@ -342,6 +356,51 @@ TEST(WindowTest, AFreedWindowStaysClosedWhenMoreLatenessIsAllowed) {
   EXPECT_TRUE(same(Scalar(int64_t{1}), out.late[0].row[2])) << "late_by_ms is at least 1";
   ASSERT_EQ(1U, out.main.size());
   EXPECT_TRUE(same(Scalar(int64_t{2}), out.main[0].row[5]));
+}
+
+// State of a tz database in which Berlin's day of 2 March 2026 began an hour earlier.
+TEST(WindowTest, OpenCalendarWindowsKeepTheEdgesOfOtherZoneRulesAndItIsSaid) {
+  constexpr Millis kHour = 3'600'000;
+  constexpr Millis kDay = 1'772'406'000'000;  // 2026-03-02T00:00+01:00
+  Fixture w(WindowSpec::of(CalendarWindow{.unit = CalendarUnit::kDay, .zone = "Europe/Berlin"}));
+  w.add(kDay + 5 * kHour, kA);
+  w.move(kDay + 5 * kHour);
+  w.flush();
+  Checkpoint checkpoint;
+  checkpoint.take(*w.step);
+  auto& units = checkpoint.units();
+  const auto unit_of = [](Millis start) {
+    return "s:" + std::to_string(start) + ":" + std::to_string(start + 24 * kHour);
+  };
+  ASSERT_TRUE(units.contains(unit_of(kDay)));
+  units[unit_of(kDay - kHour)] = units.at(unit_of(kDay));
+  units.erase(unit_of(kDay));
+  Bytes& meta = units.at("meta")[0].second;
+  const std::string_view now = tz_version();
+  const auto at = std::search(meta.begin(), meta.end(), now.begin(), now.end());
+  ASSERT_NE(at, meta.end());
+  std::copy_n("1999a", 5, at);
+
+  std::vector<std::string> lines;
+  set_log_hook([&](LogLevel, std::string_view line) { lines.emplace_back(line); });
+  auto step = make_window_step("w", w.spec, kInput).value();
+  checkpoint.restore(*step);
+  set_log_hook(nullptr);
+  ASSERT_EQ(1U, lines.size());
+  EXPECT_EQ("step 'w': its windows were made with tz database 1999a, now it is " + std::string(now) +
+                ": open windows keep their edges",
+            lines[0]);
+  w.out = CollectingEmitter();
+  w.step = std::move(step);
+  w.maker.start(kDay + 5 * kHour);
+  w.add(kDay + 23 * kHour + 1, kB);  // the old day has ended then, that of today's rules has not
+  w.move(kDay + 23 * kHour + 1);
+  w.add(kDay + 24 * kHour, kB);
+  w.move(kDay + 24 * kHour);
+  w.flush();
+  EXPECT_EQ(
+      Panes({"a " + std::to_string(kDay - kHour) + " r0 on_time n=1", "b " + std::to_string(kDay) + " r0 on_time n=1"}),
+      w.panes());
 }
 
 TEST(WindowTest, FreezesHandOutWhatChanged) {

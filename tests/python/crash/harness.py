@@ -18,6 +18,7 @@ from typing import Any
 
 import wrackline as wl
 
+ROOT = Path(__file__).parents[3]  # that programs import the tests from
 JOB = Path(__file__).with_name("job.py")
 FAILPOINTS = [
     "record_taken",
@@ -128,10 +129,11 @@ class Place:
 
     def copy(self, root: Path) -> Place:
         shutil.copytree(self.root, root)
-        return Place(root, dict(self.settings))
+        return Place(root, dict(self.settings), self.program)
 
     def start(self, *, failpoint: str | None = None, **changes: Any) -> subprocess.Popen[str]:
         environment = {key: value for key, value in os.environ.items() if key != "WRACKLINE_FAILPOINT"}
+        environment["PYTHONPATH"] = str(ROOT)
         if failpoint:
             environment["WRACKLINE_FAILPOINT"] = failpoint
         return subprocess.Popen(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
@@ -42,7 +43,8 @@ class OwnSum(wl.Aggregator):
         return states["total"]
 
 
-def build(settings: dict[str, Any]) -> wl.Job:
+def new_job(settings: dict[str, Any]) -> wl.Job:
+    """Without a plan yet."""
     options = {
         name: settings[name]
         for name in (
@@ -58,8 +60,12 @@ def build(settings: dict[str, Any]) -> wl.Job:
         if name in settings
     }
     log = wl.Kafka(settings["log"], **settings["kafka"]) if "kafka" in settings else settings["log"]
+    return wl.Job(settings.get("name", "crash"), log=log, state_dir=settings["state_dir"], **options)
+
+
+def build(settings: dict[str, Any]) -> wl.Job:
     prefix = settings.get("prefix", "")  # of the topics, where others share the log
-    job = wl.Job(settings.get("name", "crash"), log=log, state_dir=settings["state_dir"], **options)
+    job = new_job(settings)
     events = job.read(
         settings.get("topic", "events"),
         Event,
@@ -106,7 +112,7 @@ def build(settings: dict[str, Any]) -> wl.Job:
     return job
 
 
-def main() -> int:
+def main(build: Callable[[dict[str, Any]], wl.Job]) -> int:
     settings = json.loads(sys.argv[1])
     if "max_file_bytes" in settings:
         resource.setrlimit(resource.RLIMIT_FSIZE, (settings["max_file_bytes"], resource.RLIM_INFINITY))
@@ -130,4 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(build))

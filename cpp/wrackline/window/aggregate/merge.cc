@@ -1,5 +1,6 @@
 // Entries of later slices into entries.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "wrackline/window/aggregate.h"
@@ -23,6 +24,51 @@ void merge_text(const Part& part, uint8_t* cell, const uint8_t* other, std::stri
   if (!replace) return;
   store_cell(cell, other_mark);
   assign(text, value, pool);
+}
+
+// Calls f(merge) with what merges the cell of a later slice into a cell, of a part without a pool.
+template <typename F>
+void with_cell_merge(const Part& part, F f) {
+  const auto changed = [&]<typename T>(auto merged) {
+    f([merged](uint8_t* cell, const uint8_t* other) {
+      store_cell(cell, merged(load_cell<T>(cell), load_cell<T>(other)));
+    });
+  };
+  switch (part.kind) {
+    case PartKind::kRows:
+    case PartKind::kNonNull: return changed.template operator()<int64_t>([](auto a, auto b) { return a + b; });
+    case PartKind::kSumInteger: return changed.template operator()<__int128>([](auto a, auto b) { return a + b; });
+    case PartKind::kSumFloat:
+      return changed.template operator()<DoubleDouble>([](auto a, auto b) { return add(a, b); });
+    case PartKind::kMinInteger:
+      return changed.template operator()<int64_t>([](auto a, auto b) { return std::min(a, b); });
+    case PartKind::kMaxInteger:
+      return changed.template operator()<int64_t>([](auto a, auto b) { return std::max(a, b); });
+    case PartKind::kMinFloat:
+      return f([](uint8_t* cell, const uint8_t* other) { take_lower(cell, load_cell<double>(other)); });
+    case PartKind::kMaxFloat:
+      return f([](uint8_t* cell, const uint8_t* other) { take_higher(cell, load_cell<double>(other)); });
+    case PartKind::kMoments:
+      return changed.template operator()<Moments>([](Moments a, const Moments& b) {
+        a.merge(b);
+        return a;
+      });
+    case PartKind::kFirst:
+      return f([](uint8_t* cell, const uint8_t* other) {
+        if (load_cell<Millis>(other) < load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
+      });
+    case PartKind::kLast:
+      return f([](uint8_t* cell, const uint8_t* other) {
+        if (load_cell<Millis>(other) >= load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
+      });
+    case PartKind::kArgMin:
+    case PartKind::kArgMax:
+      return f([&part](uint8_t* cell, const uint8_t* other) {
+        if (chooses(part, load_cell<ArgCell>(cell), load_cell<ArgCell>(other), {}, {}))
+          std::memcpy(cell, other, sizeof(ArgCell));
+      });
+    default: return;  // in a pool
+  }
 }
 
 }  // namespace
@@ -51,42 +97,41 @@ void Aggregates::merge_cells(uint8_t* cells, const uint8_t* later) const {
   for (const Part& part : parts_) merge_part(part, cells + part.offset, later + part.offset, nullptr, 0, nullptr, 0);
 }
 
+void Aggregates::merge_cells(uint8_t* const* cells, const uint8_t* const* later, size_t count) const {
+  for (const Part& part : parts_) {
+    with_cell_merge(part, [&](auto merge) {
+      for (size_t i = 0; i < count; ++i) merge(cells[i] + part.offset, later[i] + part.offset);
+    });
+  }
+}
+
+bool Aggregates::holds_huge_sum(const uint8_t* const* cells, size_t count) const {
+  constexpr double kHuge = 1e300;  // 100,000 slices (the most of a window) of it can be added up in any order
+  bool huge = false;
+  for (const Part& part : parts_) {
+    if (part.kind != PartKind::kSumFloat) continue;
+    for (size_t i = 0; i < count; ++i) {
+      const double sum = std::fabs(load_cell<DoubleDouble>(cells[i] + part.offset).high);
+      huge = huge || (sum > kHuge && std::isfinite(sum));
+    }
+  }
+  return huge;
+}
+
 void Aggregates::merge_part(const Part& part, uint8_t* cell, const uint8_t* other, Pool* pool, uint32_t id,
                             const Pool* from_pool, uint32_t from_id) const {
   const auto merge_objects = [&](auto& objects, const auto& others, auto... more) {
     change(*pool, objects[id], [&](auto& object) { object.merge(others[from_id], more...); });
   };
+  if (pool == nullptr) return with_cell_merge(part, [&](auto merge) { merge(cell, other); });
   switch (part.kind) {
-    case PartKind::kRows:
-    case PartKind::kNonNull: return store_cell(cell, load_cell<int64_t>(cell) + load_cell<int64_t>(other));
-    case PartKind::kSumInteger: return store_cell(cell, load_cell<__int128>(cell) + load_cell<__int128>(other));
-    case PartKind::kSumFloat:
-      return store_cell(cell, add(load_cell<DoubleDouble>(cell), load_cell<DoubleDouble>(other)));
-    case PartKind::kMinInteger: return store_cell(cell, std::min(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
-    case PartKind::kMaxInteger: return store_cell(cell, std::max(load_cell<int64_t>(cell), load_cell<int64_t>(other)));
-    case PartKind::kMinFloat: return take_lower(cell, load_cell<double>(other));
-    case PartKind::kMaxFloat: return take_higher(cell, load_cell<double>(other));
-    case PartKind::kMoments:
-      return change_cell<Moments>(cell, [&](Moments moments) {
-        moments.merge(load_cell<Moments>(other));
-        return moments;
-      });
-    case PartKind::kFirst:
-      if (load_cell<Millis>(other) < load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
-      return;
-    case PartKind::kLast:
-      if (load_cell<Millis>(other) >= load_cell<Millis>(cell)) std::memcpy(cell, other, 16);
-      return;
     case PartKind::kArgMin:
     case PartKind::kArgMax: {
-      const Chosen* chosen = from_pool == nullptr ? nullptr : &from_pool->chosen[from_id];
-      const std::string_view by = chosen == nullptr ? std::string_view() : chosen->by;
-      const std::string_view held_by = chosen == nullptr ? std::string_view() : pool->chosen[id].by;
-      if (!chooses(part, load_cell<ArgCell>(cell), load_cell<ArgCell>(other), held_by, by)) return;
+      const Chosen& chosen = from_pool->chosen[from_id];
+      if (!chooses(part, load_cell<ArgCell>(cell), load_cell<ArgCell>(other), pool->chosen[id].by, chosen.by)) return;
       std::memcpy(cell, other, sizeof(ArgCell));
-      if (chosen == nullptr) return;
-      assign(pool->chosen[id].by, chosen->by, *pool);
-      assign(pool->chosen[id].value, chosen->value, *pool);
+      assign(pool->chosen[id].by, chosen.by, *pool);
+      assign(pool->chosen[id].value, chosen.value, *pool);
       return;
     }
     case PartKind::kMinText:
@@ -105,6 +150,7 @@ void Aggregates::merge_part(const Part& part, uint8_t* cell, const uint8_t* othe
       if (failure_.ok()) note(part, pool->custom->merge(id, *from_pool->custom, from_id));
       return;
     case PartKind::kFrequent: return merge_objects(pool->frequents, from_pool->frequents, part.k);
+    default: return;  // in no pool
   }
 }
 

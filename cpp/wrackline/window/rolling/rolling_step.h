@@ -39,6 +39,7 @@ class RollingStep final : public Step {
   int64_t state_bytes() const override;
   StepStatus status() const override;
   int64_t entry_bytes() const override;
+  std::string grows_with() const override { return aggregates_.describe_pools(); }
 
   void freeze(FreezeSink& sink) override;
   void changes_lost() override;

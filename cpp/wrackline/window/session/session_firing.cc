@@ -12,7 +12,7 @@ namespace {
 
 constexpr Millis kKeptGaps = 2;  // a key stays without sessions: mostly it comes again
 constexpr size_t kDue = 256;     // keys that have something to do
-constexpr int kPiece = 1024;     // sessions that are looked at for an early pane
+constexpr size_t kPiece = 1024;  // sessions that are looked at for an early pane
 
 }  // namespace
 
@@ -90,8 +90,10 @@ Millis SessionStep::next_action(uint32_t id, Millis fired) const {
   if (is_empty(id)) return key(id).timer;
   const Millis freed = end_of(first_session(id)) + spec_.allowed_lateness + 1;
   if (final_only() || spec_.allowed_lateness == 0) return freed;
+  // A key with sessions that only wait for being freed is looked at when a record comes, or when it is to go itself.
+  const Millis looked_at = freed + kKeptGaps * gap_;
   const uint32_t unfired = first_unfired(id, fired);
-  return unfired == KeyTable::kNone ? freed : std::min(freed, end_of(unfired) + 1);
+  return unfired == KeyTable::kNone ? looked_at : std::min(looked_at, end_of(unfired) + 1);
 }
 
 // The session of a due key that comes out, if there is one.
@@ -104,17 +106,26 @@ void SessionStep::note_firing(const Timer& timer) {
   if (fires == timer.time) emit_ids_.push_back(entry);
 }
 
-// A due key, when what it fires is out: its first session may be freed.
+// A due key, when what it fires is out.
 void SessionStep::act(const Timer& timer) {
   const uint32_t id = timer.id;
   if (is_empty(id)) return table_.erase(id);  // it has no timer, which those that do not count see
   touch(id, session_flag::kChanged);
-  const uint32_t first = first_session(id);
-  if (end_of(first) + spec_.allowed_lateness + 1 == timer.time) {
+  const Millis end = end_of(id);
+  free_before(id, timer.time - spec_.allowed_lateness);
+  if (!is_empty(id)) return set_timer(id, next_action(id, timer.time));
+  const Millis goes = end + spec_.allowed_lateness + 1 + kKeptGaps * gap_;
+  if (goes <= timer.time) return table_.erase(id);
+  set_timer(id, goes);
+}
+
+// Frees the sessions of key `id` that end before `lost`.
+void SessionStep::free_before(uint32_t id, Millis lost) {
+  while (!is_empty(id)) {
+    const uint32_t first = first_session(id);
+    if (end_of(first) >= lost) return;
     free_session(id, first);
-    if (first == id) return set_timer(id, timer.time + kKeptGaps * gap_);
   }
-  set_timer(id, next_action(id, timer.time));
 }
 
 uint32_t SessionStep::first_session(uint32_t id) const { return is_alone(id) ? id : older(id).begin()->second; }
@@ -155,19 +166,21 @@ void SessionStep::set_timer(uint32_t id, Millis time) {
 // Sessions that have not fired and hold anything new; unit by unit, in the order of keys.
 void SessionStep::early_piece(Emitter& out) {
   Firing& firing = *firing_;
-  if (firing.unit == kUnits) return finish_firing();
-  std::vector<uint32_t>& fresh = units_[firing.unit].fresh;
-  if (!firing.sorted) {
-    sort_fresh(firing.unit);
-    firing.sorted = true;
-  }
-  for (int looked_at = 0; looked_at < kPiece;) {
+  for (size_t looked_at = 0; looked_at < kPiece;) {
+    if (firing.unit == kUnits) return finish_firing();
+    std::vector<uint32_t>& fresh = units_[firing.unit].fresh;
+    if (!firing.sorted) {
+      looked_at += fresh.size();
+      sort_fresh(firing.unit);
+      firing.sorted = true;
+      continue;
+    }
     if (firing.key == fresh.size()) {
       fresh.clear();
       ++firing.unit;
       firing.sorted = false;
       firing.key = 0;
-      return;
+      continue;
     }
     const uint32_t id = fresh[firing.key];
     touch(id, session_flag::kChanged);

@@ -55,6 +55,7 @@ void SessionStep::apply_scan(Emitter& out) {
 
 void SessionStep::put_slowly(uint32_t row, uint32_t id, Emitter& out) {
   const Millis t = batch_->event_times[row];
+  if (!is_empty(id)) free_before(id, plus(row_watermark_, -spec_.allowed_lateness));
   const Session last = session(id);
   uint32_t entry = id;
   if (last.end == kMinusInfinity) {

@@ -8,7 +8,7 @@
 namespace wrackline {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 constexpr std::string_view kMeta = "meta";
 
 std::string unit_name(size_t unit) { return "k:" + std::to_string(unit); }
@@ -49,6 +49,7 @@ void SessionStep::freeze(FreezeSink& sink) {
     out.put(kVersion);
     out.put(watermark_);
     out.put(freed_end_);
+    out.put(plus(watermark_, -spec_.allowed_lateness));
     sink.live(std::string(kMeta));
     sink.block(std::string(kMeta), true, out.take());
   }
@@ -155,6 +156,7 @@ Status SessionStep::restore(std::string_view unit, bool whole, std::string_view 
   if (unit == kMeta) {
     watermark_ = in.get<Millis>();
     freed_end_ = in.get<Millis>();
+    restored_lost_ = in.get<Millis>();
     return in.finish(what);
   }
   if (!parse_unit(unit, number) || number >= kUnits) return Status::corruption(what + ": unknown");
@@ -188,6 +190,12 @@ Status SessionStep::restored(const StepCounts& counts) {
     SessionKey state = key(id);
     state.flags = session_flag::kFrozen;
     set_key(id, state);
+    // What only waited for it is freed: another allowed lateness does not open it again.
+    free_before(id, restored_lost_);
+    if (is_empty(id)) {
+      table_.erase(id);
+      continue;
+    }
     schedule(id, watermark_);
     if (spec_.early) touch(id, session_flag::kFresh);  // those with nothing new are left out then
   }

@@ -42,6 +42,7 @@ class SessionStep final : public Step {
   int64_t state_bytes() const override;
   StepStatus status() const override;
   int64_t entry_bytes() const override;
+  std::string grows_with() const override { return aggregates_.describe_pools(); }
 
   void freeze(FreezeSink& sink) override;
   void changes_lost() override;
@@ -126,6 +127,7 @@ class SessionStep final : public Step {
   void take_due(Millis target);
   void note_firing(const Timer& timer);
   void act(const Timer& timer);
+  void free_before(uint32_t id, Millis lost);
   void free_session(uint32_t id, uint32_t entry);
   void set_timer(uint32_t id, Millis time);
   uint32_t first_session(uint32_t id) const;
@@ -151,7 +153,8 @@ class SessionStep final : public Step {
 
   // State.
   Millis watermark_ = kMinusInfinity;
-  Millis freed_end_ = kMinusInfinity;  // the largest end of a session that was freed
+  Millis freed_end_ = kMinusInfinity;      // the largest end of a session that was freed
+  Millis restored_lost_ = kMinusInfinity;  // at the checkpoint
   KeyTable table_;
   std::vector<Pool> pools_;
   std::vector<Older> olders_;

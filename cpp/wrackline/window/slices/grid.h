@@ -60,10 +60,6 @@ class Grid {
   std::optional<Span> window_after(const SliceId& slice, Span after) const {
     return window_after(slice.span, std::max(after, after_ends(slice.after)));
   }
-  // The first slice that is part of `window`.
-  Span first_slice(Span window) const {
-    return overlaps() ? Span{.end = window.start + slice_, .start = window.start} : window;
-  }
   bool holds(Span window, Span slice) const { return overlaps() ? slice.end <= window.end : slice == window; }
   // The last window of `slice` that ends at `t` or before. REQUIRES: there is one.
   Span last_window_until(Span slice, Millis t) const {

@@ -1,6 +1,8 @@
 // Groups: a table of keys with the aggregates of each; Slice: those of the records of one stretch of time.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "wrackline/window/aggregate.h"
@@ -37,5 +39,7 @@ struct Slice {
   bool frozen = false;         // a block of it is out: the next one may hold changes only
   bool count_changed = false;  // unemitted, since the last freeze
 };
+
+using Slices = std::map<SliceId, std::unique_ptr<Slice>>;
 
 }  // namespace wrackline

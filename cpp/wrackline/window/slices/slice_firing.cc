@@ -29,6 +29,7 @@ void SliceStep::fire_piece(Emitter& out) {
       return;
     }
     case Stage::kNextWindow: return next_window();
+    case Stage::kStack: return stack_piece();
     case Stage::kMerge: return merge_piece();
     case Stage::kEmit: return emit_piece(out);
     case Stage::kNextEarly: return next_early_window();
@@ -60,7 +61,13 @@ void SliceStep::next_window() {
   }
   merged_.clear(aggregates_);
   firing.source = &merged_;
-  firing.stage = Stage::kMerge;
+  firing.stage = stacks_ && partial_slices_ == 0 ? Stage::kStack : Stage::kMerge;
+}
+
+void SliceStep::stack_piece() {
+  if (!stacks_->prepare(firing_->window, slices_)) return;
+  if (!stacks_->order_may_show()) firing_->source = nullptr;
+  firing_->stage = firing_->source == nullptr ? Stage::kEmit : Stage::kMerge;
 }
 
 void SliceStep::merge_piece() {
@@ -79,6 +86,14 @@ void SliceStep::merge_piece() {
 
 void SliceStep::emit_piece(Emitter& out) {
   Firing& firing = *firing_;
+  const Pane pane = final_only() ? Pane::kFinal : is_count() ? Pane::kEarly : Pane::kOnTime;
+  if (firing.source == nullptr) {
+    if (const Groups* groups = stacks_->next(results_.room(), ids_))
+      emit_panes(*groups, ids_.size(), firing.window, nullptr, pane, out);
+    else
+      window_fired();
+    return;
+  }
   const KeyTable& table = firing.source->table;
   const auto it = windows_.find(firing.window);
   WindowKeys* keys = it == windows_.end() ? nullptr : &it->second;
@@ -105,12 +120,14 @@ void SliceStep::emit_piece(Emitter& out) {
     cells.set_revisions(cells.revisions() + 1);
     keys->keys.mark_dirty(id);
   }
-  const Pane pane = final_only() ? Pane::kFinal : is_count() ? Pane::kEarly : Pane::kOnTime;
   emit_panes(*firing.source, ids_.size(), firing.window, revisions_.empty() ? nullptr : revisions_.data(), pane, out);
-  if (firing.next < table.count()) return;
-  count_emitted(firing.window);
-  firing.done = firing.window;
-  firing.stage = Stage::kNextWindow;
+  if (firing.next == table.count()) window_fired();
+}
+
+void SliceStep::window_fired() {
+  count_emitted(firing_->window);
+  firing_->done = firing_->window;
+  firing_->stage = Stage::kNextWindow;
 }
 
 void SliceStep::finish_firing() {
@@ -135,6 +152,7 @@ void SliceStep::free_slices(Millis lost) {
   }
   while (!slices_.empty() && grid_.last_window(slices_.begin()->first.span).end <= lost) {
     std::unique_ptr<Slice> slice = std::move(slices_.begin()->second);
+    if (slice->id.after != kMinusInfinity) --partial_slices_;
     slices_.erase(slices_.begin());
     WL_CHECK(slice->unemitted == 0);
     if (spare_) continue;

@@ -88,7 +88,9 @@ void SliceStep::settle_early_piece() {
 
 // The pane that just came out holds every record of the window's slices.
 void SliceStep::count_emitted(Span window) {
-  for (auto it = first_slice(window); it != slices_.end(); it = next_slice(window, it)) {
+  if (unemitted_from_ >= window.end) return;
+  for (auto it = first_slice(window, std::max(window.start, unemitted_from_)); it != slices_.end();
+       it = next_slice(window, it)) {
     Slice& slice = *it->second;
     if (slice.unemitted == 0) continue;
     counts_.out += slice.unemitted;
@@ -96,6 +98,7 @@ void SliceStep::count_emitted(Span window) {
     slice.unemitted = 0;
     slice.count_changed = true;
   }
+  if (grid_.overlaps() && partial_slices_ == 0 && unemitted_from_ >= window.start) unemitted_from_ = window.end;
 }
 
 void SliceStep::mark_due(WindowKeys& window, uint32_t id) {

@@ -104,9 +104,11 @@ Status SliceStep::restore(std::string_view unit, bool whole, std::string_view by
     if (spec_.as<FixedWindow>() && grid_.slice_of(span.start) != span)
       return Status::corruption(what + ": no slice starts there");
     const SliceId id{span, after};
+    if (after != kMinusInfinity && !slices_.contains(id)) ++partial_slices_;
     std::unique_ptr<Slice>& slice = slices_[id];
     if (whole || !slice) slice = std::make_unique<Slice>(id, aggregates_);
     slice->unemitted = in.get<int64_t>();
+    if (slice->unemitted > 0) unemitted_from_ = std::min(unemitted_from_, span.start);
     const bool had_head = in.get<bool>();
     slice->frozen = had_head == with_head_;
     Groups& groups = slice->groups;

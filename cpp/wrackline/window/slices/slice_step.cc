@@ -31,6 +31,8 @@ SliceStep::SliceStep(std::string name, WindowShape shape)
       some_merged_(aggregates_),
       results_(std::move(shape.output), keys_, aggregates_) {
   if (const auto* calendar = spec_.as<CalendarWindow>()) calendar_.emplace(*calendar, *input_);
+  if (grid_.overlaps() && !aggregates_.has_pools() && !with_head_)
+    stacks_.emplace(aggregates_, *spec_.as<FixedWindow>());
 }
 
 Millis SliceStep::lost_at(Millis watermark) const {
@@ -39,13 +41,13 @@ Millis SliceStep::lost_at(Millis watermark) const {
 
 Millis SliceStep::fired_at(Millis watermark) const { return final_only() ? lost_at(watermark) : watermark; }
 
-SliceStep::Slices::iterator SliceStep::first_slice(Span window) {
-  auto it = slices_.lower_bound({grid_.first_slice(window)});
+Slices::iterator SliceStep::first_slice(Span window, Millis t) {
+  auto it = slices_.lower_bound({grid_.overlaps() ? grid_.slice_of(t) : window});
   if (it != slices_.end() && it->first.after >= window.end) it = next_slice(window, it);
   return it != slices_.end() && grid_.holds(window, it->first.span) ? it : slices_.end();
 }
 
-SliceStep::Slices::iterator SliceStep::next_slice(Span window, Slices::iterator it) {
+Slices::iterator SliceStep::next_slice(Span window, Slices::iterator it) {
   do {
     ++it;
   } while (it != slices_.end() && it->first.after >= window.end);
@@ -219,6 +221,7 @@ void SliceStep::flush_late_rows(Emitter& out) {
 Slice& SliceStep::slice_at(const SliceId& id) {
   std::unique_ptr<Slice>& place = slices_[id];
   if (place) return *place;
+  if (id.after != kMinusInfinity) ++partial_slices_;
   if (spare_) {
     place = std::move(spare_);
     place->id = id;
@@ -251,10 +254,17 @@ void SliceStep::apply_scan(size_t count) {
 
 void SliceStep::update(Slice& slice, const uint32_t* rows, size_t count) {
   aggregates_.put(*batch_, keys_, rows, count, slice.groups.table, slice.groups.pools);
+  if (stacks_) stacks_->changed(slice.id.span);
   slice.news = true;
-  slice.unemitted += static_cast<int64_t>(count);
+  hold(slice, static_cast<int64_t>(count));
+}
+
+// No pane has contained these records yet.
+void SliceStep::hold(Slice& slice, int64_t count) {
+  slice.unemitted += count;
   slice.count_changed = true;
-  counts_.held += static_cast<int64_t>(count);
+  counts_.held += count;
+  unemitted_from_ = std::min(unemitted_from_, slice.id.span.start);
 }
 
 // A row that may make a pane of its key come out at once.
@@ -265,9 +275,7 @@ void SliceStep::put_one(Slice& slice, int64_t row, Emitter& out) {
   const auto at = static_cast<uint32_t>(row);
   update_entry(groups, id, at);
   slice.news = true;
-  ++slice.unemitted;
-  slice.count_changed = true;
-  ++counts_.held;
+  hold(slice, 1);
   const auto head = load_cell<EntryHead>(groups.table.cells(id));
   const auto* count = spec_.as<CountWindow>();
   if (head.rows < (count != nullptr ? count->rows : *spec_.early_rows)) return;
@@ -328,13 +336,12 @@ void SliceStep::put_late(int64_t row, const SliceId& slice_id, Span first, Emitt
   const std::optional<Span> unfired = grid_.window_after(span, after_ends(watermark_));
   Slice& slice = slice_at(slice_id);
   if (!delta() || unfired) update_entry(slice.groups, slice.groups.entry(key, aggregates_), at);
+  if (stacks_) stacks_->changed(span);
   slice.news = slice.news || unfired;
   boundary_ = std::min(boundary_, first.end + spec_.allowed_lateness);
   if (unfired) boundary_ = std::min(boundary_, fires_at(*unfired));
   if (!spec_.emit_late_each) {
-    ++slice.unemitted;
-    slice.count_changed = true;
-    ++counts_.held;
+    hold(slice, 1);
     return;
   }
   ++counts_.out;
@@ -374,6 +381,7 @@ int64_t SliceStep::entry_bytes() const {
 int64_t SliceStep::state_bytes() const {
   int64_t bytes = merged_.allocated_bytes() + some_merged_.allocated_bytes() + results_.allocated_bytes();
   if (spare_) bytes += spare_->groups.allocated_bytes();
+  if (stacks_) bytes += stacks_->allocated_bytes();
   for (const auto& [id, slice] : slices_)
     bytes += slice->groups.allocated_bytes() + static_cast<int64_t>(sizeof(Slice));
   for (const auto& [span, window] : windows_) {

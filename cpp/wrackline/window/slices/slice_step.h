@@ -19,6 +19,7 @@
 #include "wrackline/window/slices/calendar_slices.h"
 #include "wrackline/window/slices/grid.h"
 #include "wrackline/window/slices/groups.h"
+#include "wrackline/window/slices/two_stacks.h"
 #include "wrackline/window/slices/window_keys.h"
 #include "wrackline/window/window_shape.h"
 
@@ -35,6 +36,7 @@ class SliceStep final : public Step {
   int64_t state_bytes() const override;
   StepStatus status() const override;
   int64_t entry_bytes() const override;
+  std::string grows_with() const override { return aggregates_.describe_pools(); }
 
   void freeze(FreezeSink& sink) override;
   void changes_lost() override { freeze_whole_ = true; }
@@ -43,12 +45,12 @@ class SliceStep final : public Step {
   std::string fingerprint() const override;
 
  private:
-  using Slices = std::map<SliceId, std::unique_ptr<Slice>>;
   using Windows = std::map<Span, WindowKeys>;
 
   enum class Stage : uint8_t {
     kFreeLate,
     kNextWindow,
+    kStack,
     kMerge,
     kEmit,
     kNextEarly,
@@ -60,12 +62,12 @@ class SliceStep final : public Step {
   struct Firing {
     Millis target = kMinusInfinity;  // where the move goes
     Stage stage = Stage::kFreeLate;
-    Span done;               // windows up to this one have fired
-    Slices::iterator from;   // slices before it have no window after `done`
-    Span window;             // that is being emitted
-    Slices::iterator slice;  // that is being merged or gathered
-    uint32_t next = 0;       // entry to merge, to gather or to emit
-    const Groups* source = nullptr;
+    Span done;                       // windows up to this one have fired
+    Slices::iterator from;           // slices before it have no window after `done`
+    Span window;                     // that is being emitted
+    Slices::iterator slice;          // that is being merged or gathered
+    uint32_t next = 0;               // entry to merge, to gather or to emit
+    const Groups* source = nullptr;  // null: stacks_
   };
 
   bool delta() const { return spec_.emit == EmitMode::kDelta; }
@@ -78,8 +80,10 @@ class SliceStep final : public Step {
   Millis fired_at(Millis watermark) const;
   // The watermark at which a window fires.
   Millis fires_at(Span window) const { return final_only() ? plus(window.end, spec_.allowed_lateness) : window.end; }
-  // The slices of a window, in order: the first, and the one after `it`; slices_.end(): none.
-  Slices::iterator first_slice(Span window);
+  // The slices of a window, in order: the first, the first at or after `t` of a hopping window, and the one after `it`;
+  // slices_.end(): none.
+  Slices::iterator first_slice(Span window) { return first_slice(window, window.start); }
+  Slices::iterator first_slice(Span window, Millis t);
   Slices::iterator next_slice(Span window, Slices::iterator it);
   // The first window after `after` that slices from `from` on are part of.
   std::optional<Span> first_window_after(Slices::const_iterator from, Span after) const;
@@ -92,6 +96,7 @@ class SliceStep final : public Step {
   bool has_key(const TableKey& key, Span window);
   void apply_scan(size_t count);
   void update(Slice& slice, const uint32_t* rows, size_t count);
+  void hold(Slice& slice, int64_t count);
   void put_one(Slice& slice, int64_t row, Emitter& out);
   void update_entry(Groups& groups, uint32_t id, uint32_t row);
   void forget_news(Groups& groups, uint32_t id);
@@ -110,8 +115,10 @@ class SliceStep final : public Step {
   void begin_firing(Millis target);
   void fire_piece(Emitter& out);
   void next_window();
+  void stack_piece();
   void merge_piece();
   void emit_piece(Emitter& out);
+  void window_fired();
   void finish_firing();
   void free_slices(Millis lost);
   void find_boundary();
@@ -145,6 +152,8 @@ class SliceStep final : public Step {
   Millis watermark_ = kMinusInfinity;
   Millis freed_end_ = kMinusInfinity;  // the largest end of a window that was freed
   Slices slices_;
+  int64_t partial_slices_ = 0;             // that do not count in all of their windows
+  Millis unemitted_from_ = kPlusInfinity;  // hopping: slices that begin before have no `unemitted`
   Windows windows_;
   Millis boundary_ = kPlusInfinity;  // the first watermark at which something fires or is freed
   bool freeze_whole_ = true;
@@ -179,9 +188,10 @@ class SliceStep final : public Step {
   uint32_t group_ = 0;  // of the row that was judged last
 
   std::vector<LateRow> late_rows_;
-  std::unique_ptr<Slice> spare_;  // the memory of the slice that was freed last
-  Groups merged_;                 // a window of several slices
-  Groups some_merged_;            // keys that get a pane of their own
+  std::unique_ptr<Slice> spare_;     // the memory of the slice that was freed last
+  std::optional<TwoStacks> stacks_;  // of hopping windows
+  Groups merged_;                    // a window of several slices that stacks_ cannot have
+  Groups some_merged_;               // keys that get a pane of their own
   Buffer<uint32_t> ids_;
   Buffer<int64_t> revisions_;
   std::vector<Span> spans_;

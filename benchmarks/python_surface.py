@@ -35,15 +35,16 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def compare(name: str, pairs: int, ours: Callable[[], Any], limit: Callable[[], Any]) -> None:
-    """In turn; a ratio of each pair."""
+def compare(name: str, pairs: int, ours: Callable[[], Any], limit: Callable[[], Any], items: float = 0) -> None:
+    """In turn; a ratio of each pair. Shows seconds, or `items` a second."""
     ours(), limit()
     ratios, mine, theirs = [], [], []
     for _ in range(pairs):
         mine.append(seconds(ours))
         theirs.append(seconds(limit))
         ratios.append(theirs[-1] / mine[-1])
-    show(name, ratios, ours=statistics.median(mine), limit=statistics.median(theirs))
+    shown = [items / statistics.median(taken) if items else statistics.median(taken) for taken in (mine, theirs)]
+    show(name, ratios, ours=shown[0], limit=shown[1])
 
 
 def show(name: str, ratios: list[float], **more: float) -> None:

@@ -11,23 +11,21 @@
 #include <vector>
 
 #include "pairs.h"
+#include "rows.h"
 
 #include "wrackline/core/hash.h"
-#include "wrackline/window/window.h"
 
 namespace {
 
 using namespace wrackline;
 
 constexpr int64_t kRows = 4'000'000;
-constexpr int64_t kBatch = 4096;
 constexpr uint64_t kKeys = 10'000;
 constexpr int64_t kRowsPerMs = 5;  // a key has a record each two seconds, a window 150
 constexpr Millis kWindow = 300'000;
 constexpr size_t kNear = 256;
 
-const SchemaPtr kInput =
-    std::make_shared<const Schema>(std::vector<Field>{{"key", Type::kString, false}, {"value", Type::kFloat64, false}});
+const SchemaPtr kInput = bench::key_and_value();
 
 // `disorder`: of 100 rows; each comes up to 256 rows late.
 std::vector<Batch> make_input(int disorder) {
@@ -47,34 +45,12 @@ std::vector<Batch> make_input(int disorder) {
     for (size_t i = 0; i < order.size(); ++i) order[i] = places[i].second;
   }
   constexpr Millis kBound = kNear / kRowsPerMs + 2;
-  std::vector<Batch> batches;
-  Millis watermark = kMinusInfinity;
-  for (int64_t first = 0; first < kRows; first += kBatch) {
-    Batch batch;
-    batch.schema = kInput;
-    batch.length = std::min(kBatch, kRows - first);
-    batch.watermark = watermark;
-    auto keys = std::make_shared<Column>(Type::kString);
-    auto values = std::make_shared<Column>(Type::kFloat64);
-    for (int64_t i = 0; i < batch.length; ++i) {
-      const int64_t number = order[static_cast<size_t>(first + i)];
-      const auto& [key, value] = rows[static_cast<size_t>(number)];
-      char text[17];
-      std::snprintf(text, sizeof text, "truck-%010llu", static_cast<unsigned long long>(key));
-      keys->append_string(text);
-      values->append_float64(value);
-      const Millis time = number / kRowsPerMs;
-      batch.event_times.push_back(time);
-      const Millis reached = time - (disorder > 0 ? kBound : 0);
-      if (reached > watermark) {
-        watermark = reached;
-        batch.moves.push_back({i + 1, watermark});
-      }
-    }
-    batch.columns = {keys, values};
-    batches.push_back(std::move(batch));
-  }
-  return batches;
+  return bench::make_batches(kInput, kRows, [&](int64_t i) {
+    const int64_t number = order[static_cast<size_t>(i)];
+    const auto& [key, value] = rows[static_cast<size_t>(number)];
+    const Millis time = number / kRowsPerMs;
+    return bench::Row{key, value, time, time - (disorder > 0 ? kBound : 0)};
+  });
 }
 
 class SummingEmitter : public Emitter {
@@ -99,22 +75,13 @@ SummingEmitter run(const std::vector<Batch>& input) {
   spec.hidden = 2;
   const auto step = make_window_step("w", spec, kInput).value();
   SummingEmitter out;
-  const auto advance = [&] {
-    while (step->busy()) {
-      if (!step->advance(out).ok()) std::abort();
-    }
-  };
-  for (const Batch& batch : input) {
-    step->take(batch);
-    advance();
-  }
+  for (const Batch& batch : input) bench::push(*step, batch, out);
   Batch end;
   end.schema = kInput;
   end.columns = {std::make_shared<Column>(Type::kString), std::make_shared<Column>(Type::kFloat64)};
   end.watermark = input.back().watermark_after();
   end.moves.push_back({0, kPlusInfinity});
-  step->take(std::move(end));
-  advance();
+  bench::push(*step, std::move(end), out);
   return out;
 }
 

@@ -10,15 +10,13 @@
 #include <vector>
 
 #include "pairs.h"
-
-#include "wrackline/window/window.h"
+#include "rows.h"
 
 namespace {
 
 using namespace wrackline;
 
 constexpr int64_t kRows = 4'000'000;
-constexpr int64_t kBatch = 4096;
 constexpr uint64_t kKeys = 100'000;
 constexpr int64_t kRowsPerMs = 500;
 constexpr Millis kWindow = 2'000;
@@ -26,8 +24,7 @@ constexpr Millis kGap = 460;
 constexpr size_t kVisits = 12'500;  // at once, of ten records: one each 25 ms. A key comes about each two seconds
 constexpr Millis kBehind = 50;
 
-const SchemaPtr kInput =
-    std::make_shared<const Schema>(std::vector<Field>{{"key", Type::kString, false}, {"value", Type::kFloat64, false}});
+const SchemaPtr kInput = bench::key_and_value();
 
 WindowSpec with(WindowSpec spec, Millis allowed_lateness) {
   spec.key_columns = {"key"};
@@ -51,52 +48,19 @@ std::vector<Batch> make_input(Keys kind, int behind_of_100) {
     if (visit.left-- == 0) visit = {random() % kKeys, 9};
     return visit.key;
   };
-  std::vector<Batch> batches;
-  Millis watermark = kMinusInfinity;
-  for (int64_t first = 0; first < kRows; first += kBatch) {
-    Batch batch;
-    batch.schema = kInput;
-    batch.length = std::min(kBatch, kRows - first);
-    batch.watermark = watermark;
-    auto keys = std::make_shared<Column>(Type::kString);
-    auto values = std::make_shared<Column>(Type::kFloat64);
-    for (int64_t i = 0; i < batch.length; ++i) {
-      char text[17];
-      std::snprintf(text, sizeof text, "truck-%010llu", static_cast<unsigned long long>(next_key()));
-      keys->append_string(text);
-      values->append_float64(static_cast<double>(random() % 100'000) / 100);
-      Millis time = (first + i) / kRowsPerMs;
-      if (static_cast<int>(random() % 100) < behind_of_100) time -= static_cast<Millis>(random() % kBehind);
-      batch.event_times.push_back(time);
-      if (time > watermark) {
-        watermark = time;
-        batch.moves.push_back({i + 1, time});
-      }
-    }
-    batch.columns = {keys, values};
-    batches.push_back(std::move(batch));
-  }
-  return batches;
+  return bench::make_batches(kInput, kRows, [&](int64_t i) {
+    const uint64_t key = next_key();
+    const double value = static_cast<double>(random() % 100'000) / 100;
+    Millis time = i / kRowsPerMs;
+    if (static_cast<int>(random() % 100) < behind_of_100) time -= static_cast<Millis>(random() % kBehind);
+    return bench::Row{key, value, time, time};
+  });
 }
 
-class CountingEmitter : public Emitter {
- public:
-  void emit(Port port, Batch batch) override { (port == Port::kMain ? rows : late) += batch.length; }
-  void dead_letter(const Batch&, int64_t, std::string_view, std::string) override {}
-  void dead_pane(Millis, std::string_view, std::string) override {}
-  int64_t rows = 0;
-  int64_t late = 0;
-};
-
-CountingEmitter run(const WindowSpec& spec, const std::vector<Batch>& input) {
+bench::CountingEmitter run(const WindowSpec& spec, const std::vector<Batch>& input) {
   const auto step = make_window_step("w", spec, kInput).value();
-  CountingEmitter out;
-  for (const Batch& batch : input) {
-    step->take(batch);
-    while (step->busy()) {
-      if (!step->advance(out).ok()) std::abort();
-    }
-  }
+  bench::CountingEmitter out;
+  for (const Batch& batch : input) bench::push(*step, batch, out);
   if (!step->counts().balances()) std::abort();
   return out;
 }
@@ -105,8 +69,8 @@ void compare(const char* name, int pairs, Keys kind, int behind_of_100, Millis a
   const std::vector<Batch> input = make_input(kind, behind_of_100);
   const WindowSpec session = with(WindowSpec::of(SessionWindow{kGap}), allowed_lateness);
   const WindowSpec tumbling = with(WindowSpec::tumbling(kWindow), allowed_lateness);
-  CountingEmitter ours;
-  CountingEmitter limit;
+  bench::CountingEmitter ours;
+  bench::CountingEmitter limit;
   bench::compare(
       name, pairs, static_cast<double>(kRows), [&] { ours = run(session, input); },
       [&] { limit = run(tumbling, input); });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pairs.h"
+#include "rows.h"
 
 #include "wrackline/core/hash.h"
 #include "wrackline/dedup/id_bucket.h"
@@ -22,19 +23,11 @@ namespace {
 using namespace wrackline;
 
 constexpr int64_t kRows = 4'000'000;
-constexpr int64_t kBatch = 4096;
 constexpr uint64_t kKeys = 100'000;
 constexpr int64_t kRowsPerMs = 500;
 constexpr Millis kWindow = 2'000;  // a million rows
 
-const SchemaPtr kInput =
-    std::make_shared<const Schema>(std::vector<Field>{{"key", Type::kString, false}, {"value", Type::kFloat64, false}});
-
-std::string key_text(uint64_t key) {
-  char text[17];
-  std::snprintf(text, sizeof text, "truck-%010llu", static_cast<unsigned long long>(key));
-  return text;
-}
+const SchemaPtr kInput = bench::key_and_value();
 
 WindowSpec spec() {
   WindowSpec spec = WindowSpec::tumbling(kWindow);
@@ -45,44 +38,10 @@ WindowSpec spec() {
 
 std::vector<Batch> make_input() {
   std::mt19937_64 random(42);
-  std::vector<Batch> batches;
-  Millis watermark = kMinusInfinity;
-  for (int64_t first = 0; first < kRows; first += kBatch) {
-    Batch batch;
-    batch.schema = kInput;
-    batch.length = std::min(kBatch, kRows - first);
-    batch.watermark = watermark;
-    auto keys = std::make_shared<Column>(Type::kString);
-    auto values = std::make_shared<Column>(Type::kFloat64);
-    for (int64_t i = 0; i < batch.length; ++i) {
-      keys->append_string(key_text(random() % kKeys));
-      values->append_float64(static_cast<double>(random() % 100'000) / 100);
-      const Millis time = (first + i) / kRowsPerMs;
-      batch.event_times.push_back(time);
-      if (time > watermark) {
-        watermark = time;
-        batch.moves.push_back({i + 1, time});
-      }
-    }
-    batch.columns = {keys, values};
-    batches.push_back(std::move(batch));
-  }
-  return batches;
-}
-
-class CountingEmitter : public Emitter {
- public:
-  void emit(Port, Batch batch) override { rows += batch.length; }
-  void dead_letter(const Batch&, int64_t, std::string_view, std::string) override {}
-  void dead_pane(Millis, std::string_view, std::string) override {}
-  int64_t rows = 0;
-};
-
-void push(Step& step, Batch batch, Emitter& out) {
-  step.take(std::move(batch));
-  while (step.busy()) {
-    if (!step.advance(out).ok()) std::abort();
-  }
+  return bench::make_batches(kInput, kRows, [&](int64_t i) {
+    const uint64_t key = random() % kKeys;
+    return bench::Row{key, static_cast<double>(random() % 100'000) / 100, i / kRowsPerMs, i / kRowsPerMs};
+  });
 }
 
 // The limit: inline keys in slots of 32 bytes, dense arrays of aggregates, a plain sum, prefetch 16 ahead.
@@ -156,8 +115,8 @@ void compare_speed(int pairs) {
       "window", pairs, static_cast<double>(kRows),
       [&] {
         const auto step = make_window_step("w", spec(), kInput).value();
-        CountingEmitter out;
-        for (const Batch& batch : input) push(*step, batch, out);
+        bench::CountingEmitter out;
+        for (const Batch& batch : input) bench::push(*step, batch, out);
         rows_out = out.rows;
       },
       [&] {
@@ -190,21 +149,21 @@ class Discard : public FreezeSink {
 void measure_state(int pairs) {
   constexpr int64_t kEntries = 1'000'000;
   const auto step = make_window_step("w", spec(), kInput).value();
-  CountingEmitter out;
+  bench::CountingEmitter out;
   const auto touch_all = [&] {
-    for (int64_t first = 0; first < kEntries; first += kBatch) {
+    for (int64_t first = 0; first < kEntries; first += bench::kBatchRows) {
       Batch batch;
       batch.schema = kInput;
-      batch.length = std::min(kBatch, kEntries - first);
+      batch.length = std::min(bench::kBatchRows, kEntries - first);
       auto keys = std::make_shared<Column>(Type::kString);
       auto values = std::make_shared<Column>(Type::kFloat64);
       for (int64_t i = 0; i < batch.length; ++i) {
-        keys->append_string(key_text(static_cast<uint64_t>(first + i)));
+        keys->append_string(bench::key_text(static_cast<uint64_t>(first + i)));
         values->append_float64(1.5);
         batch.event_times.push_back(5);
       }
       batch.columns = {keys, values};
-      push(*step, std::move(batch), out);
+      bench::push(*step, std::move(batch), out);
     }
   };
   touch_all();

@@ -54,7 +54,7 @@ class Explanation:
     >>> read = wl.Job("example").read(wl.from_records([{"v": 1, "ts": 1}]), time="ts")
     >>> counts = read.key_by("v").window(wl.tumbling("1m")).agg(n=wl.count())
     >>> print(read._job.explain().steps[1].state)
-    38 bytes a key and window; fires when W reaches its end, which frees it
+    40 bytes a key and window; fires when W reaches its end, which frees it
     """
 
     def __init__(

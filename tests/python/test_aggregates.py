@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
 
@@ -145,6 +146,64 @@ def test_any_rows_in_any_windows_give_what_polars_gives(
     for window_of, row in expected.items():
         for name in aggregates(q):
             assert same(row[name], got[window_of][name]), (window_of, name, row[name], got[window_of][name])
+
+
+def usual_four(values: list[Any]) -> list[Any]:
+    """Rows, sum, least and largest, with a sum that is exact: NaN is least only where there is nothing else."""
+    filled = [value for value in values if value is not None]
+    numbers = [value for value in filled if value == value] or filled
+    total = sum(Fraction(value) for value in filled) if all(map(math.isfinite, filled)) else sum(filled)
+    least, largest = (min(numbers), max(numbers)) if filled else (None, None)
+    kind = float if any(isinstance(value, float) for value in filled) else int
+    return [len(values), kind(total), least, largest]
+
+
+QUARTERS = st.sampled_from([0.0, 1.5, math.inf, -math.inf, math.nan]) | st.integers(-400, 400).map(lambda n: n / 4)
+
+
+# rule: 7.1
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.integers(0, 60),
+            st.none() | QUARTERS,
+            st.none() | st.integers(-(2**40), 2**40),
+            QUARTERS,
+        ),
+        min_size=1,
+        max_size=60,
+    ),
+    column=st.sampled_from(["x", "n", "full"]),
+    keyed=st.booleans(),
+    also_mean=st.booleans(),
+)
+def test_the_usual_four_of_one_column(
+    rows: list[tuple[str, int, Any, Any, float]], column: str, keyed: bool, also_mean: bool
+) -> None:
+    """They are put in by a loop of their own, with keys and without."""
+    types = {"k": str, "ts": int, "x": float | None, "n": int | None, "full": float}
+    named = [dict(zip(types, row, strict=True)) for row in sorted(rows, key=lambda row: row[1])]
+    stream = wl.Job("four").read(wl.from_records(named, types), time="ts", out_of_orderness=0)
+    more = {"mean": wl.mean(column)} if also_mean else {}
+    made = (
+        (stream.key_by("k") if keyed else stream.key_by())
+        .window(wl.tumbling(20))
+        .agg(rows=wl.count(), total=wl.sum(column), low=wl.min(column), high=wl.max(column), **more)
+    )
+    windows: dict[tuple[Any, int], list[Any]] = {}
+    for row in named:
+        windows.setdefault((row["k"] if keyed else None, row["ts"] // 20 * 20), []).append(row[column])
+    got = {(row.get("k"), row["window_start"]): row for row in made.collect().rows(times="ms")}
+    assert got.keys() == windows.keys()
+    for of, values in windows.items():
+        count, total, low, high = usual_four(values)
+        row = got[of]
+        assert row["rows"] == count
+        assert row["total"] == total or (math.isnan(total) and math.isnan(row["total"])), (of, values)
+        assert same(low, row["low"]), (of, values)
+        assert same(high, row["high"]), (of, values)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

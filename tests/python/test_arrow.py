@@ -46,7 +46,7 @@ def from_duckdb(frame: pl.DataFrame) -> Any:
 
 SENDERS: dict[str, Callable[[pl.DataFrame], Any]] = {
     "polars": lambda frame: frame,
-    "polars slice": lambda frame: pl.concat([frame.head(3), frame, frame.head(5)]).slice(3, ROWS),
+    "polars slice": lambda frame: pl.concat([frame.head(3), frame, frame.head(5)]).slice(3, len(frame)),
     "polars chunks": lambda frame: pl.concat([frame.slice(0, 30), frame.slice(30)], rechunk=False),
     "pyarrow": lambda frame: frame.to_arrow(compat_level=pl.CompatLevel.oldest()),
     "pyarrow views": lambda frame: frame.to_arrow(),
@@ -64,6 +64,27 @@ def back(table: Any) -> pl.DataFrame:
 def test_what_others_send_comes_back_as_it_was(sender: str) -> None:
     table = _core.import_arrow(SENDERS[sender](FRAME))
     assert back(table).equals(FRAME)
+
+
+@pytest.mark.parametrize("sender", SENDERS)
+def test_so_do_many_rows(sender: str) -> None:
+    """They are cut into pieces; bits, texts and lists begin anew in each."""
+    many = pl.concat([FRAME] * 131)[7:-3]
+    assert back(_core.import_arrow(SENDERS[sender](many))).equals(many)
+
+
+def test_many_lists_and_categories() -> None:
+    count = 10_001
+    lists = pl.DataFrame({"tags": [None if i % 7 == 0 else [f"t{n}" for n in range(i % 4)] for i in range(count)]})
+    assert back(_core.import_arrow(lists[3:])).equals(lists[3:])
+    categories = lists.select(c=pl.int_range(count).cast(pl.String).cast(pl.Categorical()))
+    assert back(_core.import_arrow(categories))["c"].to_list() == [str(i) for i in range(count)]
+
+
+def test_a_message_numbers_the_rows_of_the_frame() -> None:
+    frame = pl.DataFrame({"big": pl.Series([*range(9_000), 2**63], dtype=pl.UInt64)})
+    with pytest.raises(ValueError, match=r"column 'big'.*row 9000: 9223372036854775808"):
+        _core.import_arrow(frame)
 
 
 @pytest.mark.parametrize("dtype", [pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64])

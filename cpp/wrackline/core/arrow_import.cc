@@ -19,6 +19,7 @@ using arrow::TablePlan;
 using arrow::wrong;
 
 constexpr int64_t kMaxOffset = std::numeric_limits<int32_t>::max();
+constexpr int64_t kPieceRows = 4096;  // what a task takes at once, so that it need not copy rows again
 
 // Rows [begin, begin + length) of an array, counted from the start of its buffers.
 struct Span {
@@ -32,6 +33,7 @@ struct Span {
         begin(begin_row + a.offset),
         length(rows),
         validity(a.null_count == 0 || a.n_buffers == 0 ? nullptr : static_cast<const uint8_t*>(a.buffers[0])) {}
+  int64_t number(int64_t row) const { return begin - array.offset + row; }  // for messages
   bool valid(int64_t row) const {
     const int64_t bit = begin + row;
     return validity == nullptr || (validity[bit >> 3] >> (bit & 7) & 1) != 0;
@@ -101,7 +103,7 @@ int64_t out_of_range(const Span& span, From low, From high) {
 Status copy_unsigned64(const Plan& plan, const Span& span, Column& column) {
   const int64_t row = out_of_range<uint64_t>(span, 0, static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
   if (row >= 0) {
-    return wrong(plan, "row " + std::to_string(row) + ": " +
+    return wrong(plan, "row " + std::to_string(span.number(row)) + ": " +
                            std::to_string(span.buffer<uint64_t>(1)[span.begin + row]) + " is beyond int64");
   }
   copy_integers<uint64_t>(span, column);
@@ -111,7 +113,8 @@ Status copy_unsigned64(const Plan& plan, const Span& span, Column& column) {
 Status copy_seconds(const Plan& plan, const Span& span, Column& column) {
   constexpr int64_t kLimit = std::numeric_limits<int64_t>::max() / 1000;
   const int64_t row = out_of_range<int64_t>(span, -kLimit, kLimit);
-  if (row >= 0) return wrong(plan, "row " + std::to_string(row) + ": the time is beyond int64 milliseconds");
+  if (row >= 0)
+    return wrong(plan, "row " + std::to_string(span.number(row)) + ": the time is beyond int64 milliseconds");
   copy_values<int64_t, int64_t>(span, column, [](int64_t value) { return value * 1000; });
   return {};
 }
@@ -363,7 +366,18 @@ Status import_array(TablePlan& table, const ArrowArray& array, std::vector<Batch
   for (int64_t row = 0; rows.validity != nullptr && row < array.length; ++row) {
     if (!rows.valid(row)) return Status::invalid("row " + std::to_string(row) + " of the table is null as a whole");
   }
-  return import_range(table, array, 0, array.length, batches);
+  // A dictionary is copied with each piece.
+  const auto encoded = [](const Plan& plan) {
+    return !plan.dictionary.empty() || (!plan.item.empty() && !plan.item[0].dictionary.empty());
+  };
+  const bool whole = std::any_of(table.columns.begin(), table.columns.end(), encoded);
+  const int64_t size = whole ? std::max<int64_t>(array.length, 1) : kPieceRows;
+  int64_t begin = 0;
+  do {
+    WL_RETURN_IF_ERROR(import_range(table, array, begin, std::min(size, array.length - begin), batches));
+    begin += size;
+  } while (begin < array.length);
+  return {};
 }
 
 ImportedTable finish_table(const TablePlan& table, std::vector<Batch> batches) {

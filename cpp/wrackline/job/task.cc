@@ -429,7 +429,7 @@ void Task::give(StreamRef from, Batch batch) {
   }
   if (batch.length > 0) {
     for (const int sink : sinks_of_[node][index_of(from.port)]) {
-      rows_hash_ += hash_rows(batch, plan_->sinks()[static_cast<size_t>(sink)].topic);
+      if (sink_->is_replayed()) rows_hash_ += hash_rows(batch, plan_->sinks()[static_cast<size_t>(sink)].topic);
       Way& way = ways_[way_out(sink, from)];
       const int64_t hold_back = std::clamp<int64_t>(way.written - way.given, 0, batch.length);
       way.given += batch.length;

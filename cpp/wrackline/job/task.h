@@ -41,6 +41,8 @@ class RowSink {
   virtual Status write(int sink, int32_t partition, const Batch& batch) = 0;
   // How far a task is, for plan.sinks()[sink], which is an exchange.
   virtual Status mark(int /*sink*/, int32_t /*partition*/, const UpstreamMark& /*mark*/) { return {}; }
+  // A replay has to put the same rows out again: they are hashed.
+  virtual bool is_replayed() const { return true; }
 };
 
 // How a task stands at an instant, for people who look.

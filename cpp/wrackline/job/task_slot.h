@@ -84,6 +84,7 @@ class Worker::TransactionSink final : public RowSink {
 
   Status write(int sink, int32_t partition, const Batch& batch) override;
   Status mark(int sink, int32_t partition, const UpstreamMark& mark) override;
+  bool is_replayed() const override { return worker_.env_.tap == nullptr; }
   void hold(const TopicPartition& to, Records records);
   // Appends what is held, opening the transaction if it must. False: the log's queue is full, call again.
   Result<bool> flush();

@@ -33,11 +33,13 @@ void Aggregates::find_fused() {
     if (!is_float && part.kind != PartKind::kSumInteger) continue;
     const Part* low = find(is_float ? PartKind::kMinFloat : PartKind::kMinInteger, part.column);
     const Part* high = find(is_float ? PartKind::kMaxFloat : PartKind::kMaxInteger, part.column);
-    if (rows == nullptr || low == nullptr || high == nullptr || part.nullable || part.type == Type::kBool) continue;
-    fused_ = {part.column, is_float, rows->offset, part.offset, low->offset, high->offset};
+    if (rows == nullptr || low == nullptr || high == nullptr || part.type == Type::kBool) continue;
+    fused_ = {part.column, is_float, rows->offset, part.offset, low->offset, high->offset, std::nullopt};
+    if (part.nullable) fused_.filled = find(PartKind::kNonNull, part.column)->offset;  // min and max count them
     std::erase_if(other_parts_, [&](const Part& p) {
       return p.kind == PartKind::kRows ||
-             (p.column == fused_.column && (p.kind == part.kind || p.kind == low->kind || p.kind == high->kind));
+             (p.column == fused_.column &&
+              (p.kind == part.kind || p.kind == low->kind || p.kind == high->kind || p.kind == PartKind::kNonNull));
     });
     return;
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -86,7 +87,7 @@ class Aggregates {
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  // Rows, sum, min and max of one required column, where just these are asked for of it: one loop.
+  // Rows, sum, min and max of one column, where just these are asked for of it: one loop.
   struct Fused {
     int column = -1;  // -1: there are none
     bool is_float = false;
@@ -94,11 +95,14 @@ class Aggregates {
     uint32_t sum = 0;
     uint32_t low = 0;
     uint32_t high = 0;
+    std::optional<uint32_t> filled;  // of a column that may be null
   };
 
   friend class Layout;  // aggregate/functions.cc
 
   void find_fused();
+  template <typename F>
+  void with_fused(const Column& column, F f) const;
   void merge_part(const Part& part, uint8_t* cell, const uint8_t* other, Pool* pool, uint32_t id, const Pool* from_pool,
                   uint32_t from_id) const;
   void update_custom(const Part& part, const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count,

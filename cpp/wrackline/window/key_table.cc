@@ -90,7 +90,7 @@ uint32_t KeyTable::insert(const TableKey& key, uint32_t slot) {
   if (erases_) tags_[id] = key.tag;
   if (!initial_.empty()) std::memcpy(place + kKeyBytes, initial_.data(), initial_.size());
   slots_[slot] = slot_value(key.tag, id);
-  if (size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
+  if (size_t{count_} * 2 > size_t{mask_} + 1) grow_index();
   return id;
 }
 
@@ -131,7 +131,7 @@ uint32_t KeyTable::insert_hidden(uint32_t id) {
   std::memcpy(entry(hidden), entry(id), kKeyBytes);
   if (!initial_.empty()) std::memcpy(cells(hidden), initial_.data(), initial_.size());
   // Slots have room for the largest id, whether it is that of a key or not.
-  if (size_t{count_} * 4 > (size_t{mask_} + 1) * 3) grow_index();
+  if (size_t{count_} * 2 > size_t{mask_} + 1) grow_index();
   return hidden;
 }
 
@@ -203,7 +203,7 @@ void KeyTable::place(uint32_t tag, uint32_t id) {
 }
 
 void KeyTable::index_last() {
-  if (slots_.empty() || size_t{count_} * 4 > (size_t{mask_} + 1) * 3)
+  if (slots_.empty() || size_t{count_} * 2 > size_t{mask_} + 1)
     grow_index();
   else
     place(tag_at(entry(count_ - 1)), count_ - 1);

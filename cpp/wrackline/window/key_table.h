@@ -3,7 +3,7 @@
 // Entry = [key 24 bytes][cells], row-major, numbered 0, 1, 2 ... in order of insertion, in chunks of
 // 1024 that never move once full. Key = 16 bytes inline, or for longer keys {64-bit hash, offset in
 // the arena}; then length and 32 bits of the hash. The index is an open-addressing array of 4-byte slots
-// with linear probing, filled to 3/4: of a slot as many low bits as the array has are entry + 1, the
+// with linear probing, filled to a half: of a slot as many low bits as the array has are entry + 1, the
 // others are those of the hash, so that nearly no wrong entry is looked at. It grows from the hashes
 // in the entries.
 //
@@ -100,6 +100,7 @@ class KeyTable {
  public:
   static constexpr uint32_t kNone = ~uint32_t{0};
   static constexpr size_t kKeyBytes = 24;
+  static constexpr size_t kIndexBytes = 8;  // of an entry, at the least
   static constexpr size_t kInlineBytes = table_key::kInlineKeyBytes;
   static constexpr uint32_t kChunkRows = 1024;
   static constexpr size_t kBlock = 128;  // rows that resolve() takes at once

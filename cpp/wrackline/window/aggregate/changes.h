@@ -15,15 +15,10 @@ void change_cell(uint8_t* cell, F f) {
   store_cell(cell, f(load_cell<T>(cell)));
 }
 
-inline void take_lower(uint8_t* cell, double value) {
-  const auto old = load_cell<double>(cell);
-  if (value < old || std::isnan(old)) store_cell(cell, value);
-}
-
-inline void take_higher(uint8_t* cell, double value) {
-  const auto old = load_cell<double>(cell);
-  if (value > old || std::isnan(old)) store_cell(cell, value);
-}
+// The smaller and the larger of two; `held` is NaN if there was nothing else. Without jumps: of ten values of a key
+// three are a new lowest.
+inline double lower(double held, double value) { return value < held || std::isnan(held) ? value : held; }
+inline double higher(double held, double value) { return value > held || std::isnan(held) ? value : held; }
 
 // Whether an entry that holds `held` is to take `other`: it has the better `by`, or an equal one earlier.
 inline bool chooses(const Part& part, const ArgCell& held, const ArgCell& other, std::string_view held_by,

@@ -45,9 +45,9 @@ void with_cell_merge(const Part& part, F f) {
     case PartKind::kMaxInteger:
       return changed.template operator()<int64_t>([](auto a, auto b) { return std::max(a, b); });
     case PartKind::kMinFloat:
-      return f([](uint8_t* cell, const uint8_t* other) { take_lower(cell, load_cell<double>(other)); });
+      return changed.template operator()<double>([](double a, double b) { return lower(a, b); });
     case PartKind::kMaxFloat:
-      return f([](uint8_t* cell, const uint8_t* other) { take_higher(cell, load_cell<double>(other)); });
+      return changed.template operator()<double>([](double a, double b) { return higher(a, b); });
     case PartKind::kMoments:
       return changed.template operator()<Moments>([](Moments a, const Moments& b) {
         a.merge(b);

@@ -231,10 +231,12 @@ void Aggregates::append_one(const Output& output, const KeyTable& table, const s
     case Answer::kMin:
     case Answer::kMax:
       if (pool == nullptr) {
-        if (output.filled < 0 && column.type() == Type::kFloat64) {
+        bool any_null = false;
+        for (size_t i = 0; output.filled >= 0 && i < count; ++i) any_null |= filled(i) == 0;
+        if (!any_null && column.type() == Type::kFloat64) {
           return append_words(column, count, [&](size_t i) { return load_cell<double>(cell(i)); });
         }
-        if (output.filled < 0 && column.type() != Type::kBool) {
+        if (!any_null && column.type() != Type::kBool) {
           return append_words(column, count, [&](size_t i) { return load_cell<int64_t>(cell(i)); });
         }
         for (size_t i = 0; i < count; ++i) {

@@ -20,6 +20,7 @@ struct Target {
   size_t count;
   uint8_t* const* cells;
   const Millis* times;
+  bool one_entry;  // all cells are the same: the whole stream's, or those of a frequent key
 };
 
 // f(i, row) for the rows whose value is not null.
@@ -61,19 +62,35 @@ void each_word(const Target& target, const Column& column, F f) {
   }
 }
 
+// held = f(held, value) for each value that `each_value` calls with, in order; `held` is the T in the row's cell.
+template <typename T, typename EachValue, typename F>
+void change_each(const Target& target, uint32_t at, EachValue each_value, F f) {
+  if (target.one_entry) {
+    T held = load_cell<T>(target.cells[0] + at);
+    each_value([&](size_t, uint32_t, auto... value) { held = f(held, value...); });
+    store_cell(target.cells[0] + at, held);
+    return;
+  }
+  each_value([&](size_t i, uint32_t, auto... value) {
+    change_cell<T>(target.cells[i] + at, [&](T held) { return f(held, value...); });
+  });
+}
+
 // The usual four of one column, in one pass over the cells.
 struct FusedFloats {
   const double* values;
   uint32_t rows, sum, low, high;
   void operator()(uint32_t row, uint8_t* cells) const {
-    const double value = values[row];
     store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
+    put(row, cells);
+  }
+  void put(uint32_t row, uint8_t* cells) const {
+    const double value = values[row];
     store_cell(cells + sum, add(load_cell<DoubleDouble>(cells + sum), value));
-    // Mostly neither; NaN, here or there, takes the long way.
-    if (!(value >= load_cell<double>(cells + low))) [[unlikely]]
-      take_lower(cells + low, value);
-    if (!(value <= load_cell<double>(cells + high))) [[unlikely]]
-      take_higher(cells + high, value);
+    const auto lowest = load_cell<double>(cells + low);
+    const auto highest = load_cell<double>(cells + high);
+    store_cell(cells + low, lower(lowest, value));
+    store_cell(cells + high, higher(highest, value));
   }
 };
 
@@ -81,11 +98,28 @@ struct FusedIntegers {
   const int64_t* values;
   uint32_t rows, sum, low, high;
   void operator()(uint32_t row, uint8_t* cells) const {
-    const int64_t value = values[row];
     store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
+    put(row, cells);
+  }
+  void put(uint32_t row, uint8_t* cells) const {
+    const int64_t value = values[row];
     store_cell(cells + sum, load_cell<__int128>(cells + sum) + value);
-    if (value < load_cell<int64_t>(cells + low)) store_cell(cells + low, value);
-    if (value > load_cell<int64_t>(cells + high)) store_cell(cells + high, value);
+    store_cell(cells + low, std::min(value, load_cell<int64_t>(cells + low)));
+    store_cell(cells + high, std::max(value, load_cell<int64_t>(cells + high)));
+  }
+};
+
+// The same of a column that may be null, with the count of what is not.
+template <typename Fused>
+struct OfNullable {
+  Fused fused;
+  const Column* column;
+  uint32_t filled;
+  void operator()(uint32_t row, uint8_t* cells) const {
+    store_cell(cells + fused.rows, load_cell<int64_t>(cells + fused.rows) + 1);
+    if (column->is_null(row)) return;
+    store_cell(cells + filled, load_cell<int64_t>(cells + filled) + 1);
+    fused.put(row, cells);
   }
 };
 
@@ -103,37 +137,22 @@ Hash128 distinct_value(Type type, int64_t word) {
 void update_fixed(const Part& part, const Target& target, const Column& column) {
   const uint32_t at = part.offset;
   uint8_t* const* cells = target.cells;
+  const auto rows = [&](auto f) { each(target, column, f); };
+  const auto integers = [&](auto f) { each_integer(target, column, f); };
+  const auto floats = [&](auto f) { each_float(target, column, f); };
   switch (part.kind) {
-    case PartKind::kNonNull:
-      each(target, column,
-           [&](size_t i, uint32_t) { change_cell<int64_t>(cells[i] + at, [](int64_t count) { return count + 1; }); });
-      return;
+    case PartKind::kNonNull: return change_each<int64_t>(target, at, rows, [](int64_t count) { return count + 1; });
     case PartKind::kSumInteger:
-      each_integer(target, column, [&](size_t i, uint32_t, int64_t value) {
-        change_cell<__int128>(cells[i] + at, [value](__int128 sum) { return sum + value; });
-      });
-      return;
+      return change_each<__int128>(target, at, integers, [](__int128 sum, int64_t value) { return sum + value; });
     case PartKind::kSumFloat:
-      each_float(target, column, [&](size_t i, uint32_t, double value) {
-        change_cell<DoubleDouble>(cells[i] + at, [value](DoubleDouble sum) { return add(sum, value); });
-      });
-      return;
+      return change_each<DoubleDouble>(target, at, floats,
+                                       [](DoubleDouble sum, double value) { return add(sum, value); });
     case PartKind::kMinInteger:
-      each_integer(target, column, [&](size_t i, uint32_t, int64_t value) {
-        change_cell<int64_t>(cells[i] + at, [value](int64_t low) { return value < low ? value : low; });
-      });
-      return;
+      return change_each<int64_t>(target, at, integers, [](int64_t a, int64_t b) { return std::min(a, b); });
     case PartKind::kMaxInteger:
-      each_integer(target, column, [&](size_t i, uint32_t, int64_t value) {
-        change_cell<int64_t>(cells[i] + at, [value](int64_t high) { return value > high ? value : high; });
-      });
-      return;
-    case PartKind::kMinFloat:
-      each_float(target, column, [&](size_t i, uint32_t, double value) { take_lower(cells[i] + at, value); });
-      return;
-    case PartKind::kMaxFloat:
-      each_float(target, column, [&](size_t i, uint32_t, double value) { take_higher(cells[i] + at, value); });
-      return;
+      return change_each<int64_t>(target, at, integers, [](int64_t a, int64_t b) { return std::max(a, b); });
+    case PartKind::kMinFloat: return change_each<double>(target, at, floats, lower);
+    case PartKind::kMaxFloat: return change_each<double>(target, at, floats, higher);
     case PartKind::kMoments: {
       const auto include = [&](size_t i, DoubleDouble value) {
         auto moments = load_cell<Moments>(cells[i] + at);
@@ -269,7 +288,14 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
   const Column& by = batch.column(part.by);
   const bool text = part.is_text();
   const bool text_by = by.type() == Type::kString || by.type() == Type::kBytes;
+  // Most rows are no better than what is held: a look at two numbers.
+  const bool low = part.kind == PartKind::kArgMin;
+  const auto worse = [low](const ArgCell& held, int64_t word) {
+    return held.mark != ArgCell::kNone && (low ? word > held.by : word < held.by);
+  };
   each(target, by, [&](size_t i, uint32_t row) {
+    uint8_t* cell = target.cells[i] + part.offset;
+    if (by.type() == Type::kInt64 && worse(load_cell<ArgCell>(cell), by.int64s()[row])) return;
     const bool null = column.is_null(row);
     ArgCell other{.mark = null ? ArgCell::kNull : ArgCell::kValue, .time = target.times[row]};
     if (!text && !null) other.value = word_at(column, row);
@@ -281,7 +307,6 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
       other.by = word_at(by, row);
     }
     const std::string_view other_by = text_by ? by.string_at(row) : std::string_view();
-    uint8_t* cell = target.cells[i] + part.offset;
     Chosen* chosen = pool == nullptr ? nullptr : &pool->chosen[target.ids[i]];
     const std::string_view held_by = chosen == nullptr ? std::string_view() : chosen->by;
     if (!chooses(part, load_cell<ArgCell>(cell), other, held_by, other_by)) return;
@@ -294,15 +319,25 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
 
 }  // namespace
 
+// f(what puts a row into its cells).
+template <typename F>
+void Aggregates::with_fused(const Column& column, F f) const {
+  const auto with = [&](const auto& fused) {
+    if (fused_.filled)
+      f(OfNullable<std::remove_cvref_t<decltype(fused)>>{fused, &column, *fused_.filled});
+    else
+      f(fused);
+  };
+  if (fused_.is_float)
+    with(FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+  else
+    with(FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+}
+
 void Aggregates::put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
                      std::vector<Pool>& pools) const {
   if (fused_.column >= 0 && other_parts_.empty() && !with_head_) {
-    const Column& column = batch.column(fused_.column);
-    if (fused_.is_float) {
-      table.each(keys, rows, count, FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
-    } else {
-      table.each(keys, rows, count, FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
-    }
+    with_fused(batch.column(fused_.column), [&](const auto& put_row) { table.each(keys, rows, count, put_row); });
     return;
   }
   std::array<uint32_t, KeyTable::kBlock> ids;
@@ -317,7 +352,8 @@ void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t
                         std::vector<Pool>& pools) const {
   std::array<uint8_t*, KeyTable::kBlock> cells;
   for (size_t i = 0; i < count; ++i) cells[i] = table.cells(ids[i]);
-  const Target target{rows, ids, count, cells.data(), batch.event_times.data()};
+  const bool one_entry = count > 1 && std::all_of(ids, ids + count, [ids](uint32_t id) { return id == ids[0]; });
+  const Target target{rows, ids, count, cells.data(), batch.event_times.data(), one_entry};
   if (pool_count_ > 0) grow_pools(pools, table.count());
   if (with_head_) {
     for (size_t i = 0; i < count; ++i) {
@@ -329,14 +365,9 @@ void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t
     }
   }
   if (fused_.column >= 0) {
-    const Column& column = batch.column(fused_.column);
-    const auto each_with = [&](const auto& put_value) {
-      for (size_t i = 0; i < count; ++i) put_value(rows[i], cells[i]);
-    };
-    if (fused_.is_float)
-      each_with(FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
-    else
-      each_with(FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
+    with_fused(batch.column(fused_.column), [&](const auto& put_row) {
+      for (size_t i = 0; i < count; ++i) put_row(rows[i], cells[i]);
+    });
   }
   for (const Part& part : other_parts_) {
     if (part.kind == PartKind::kRows) {

@@ -159,8 +159,9 @@ StepStatus SessionStep::status() const {
   return status;
 }
 
-// The index has four slots for three entries.
-int64_t SessionStep::entry_bytes() const { return static_cast<int64_t>(KeyTable::kKeyBytes + table_.cell_bytes() + 6); }
+int64_t SessionStep::entry_bytes() const {
+  return static_cast<int64_t>(KeyTable::kKeyBytes + table_.cell_bytes() + KeyTable::kIndexBytes);
+}
 
 int64_t SessionStep::state_bytes() const {
   constexpr size_t kNodeBytes = 64;  // of a map

@@ -100,6 +100,7 @@ void SliceStep::scan(Emitter& out) {
   const bool null_keys = keys_.any_null();
   scan_groups_.clear();
   const int32_t* zones = calendar_ ? calendar_->places() : nullptr;
+  const bool each_alone = zones != nullptr || null_keys || !batch.judged_by.empty();
   fast_.assign(zones == nullptr ? 1 : calendar_->place_count() + 1, Fast());  // the last one: of no zone
   size_t scanned = 0;
   // Rows up to the next move are judged by the same watermark.
@@ -107,6 +108,10 @@ void SliceStep::scan(Emitter& out) {
     const bool more_moves = move_ < batch.moves.size();
     const int64_t stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
     for (; row_ < stop; ++row_) {
+      if (!each_alone) {
+        scanned += scan_run(times, stop, scanned);
+        if (row_ == stop) break;
+      }
       const Fast& of = zones == nullptr || zones[row_] < 0 ? fast_.back() : fast_[static_cast<size_t>(zones[row_])];
       const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(of.start) < of.length &&
                         batch.judged(row_, watermark_) < of.until && !(null_keys && keys_.is_null(row_));
@@ -134,6 +139,20 @@ void SliceStep::scan(Emitter& out) {
   flush_late_rows(out);
   results_.flush(out);
   batch_.reset();
+}
+
+// Takes the rows before `stop` that lie in one slice with the row that was judged last; returns how many.
+size_t SliceStep::scan_run(const Millis* times, int64_t stop, size_t scanned) {
+  const Fast& of = fast_.back();
+  if (watermark_ >= of.until) return 0;
+  const int64_t begin = row_;
+  while (row_ < stop && static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(of.start) < of.length) ++row_;
+  const auto count = static_cast<size_t>(row_ - begin);
+  uint32_t* const rows = scan_rows_.data() + scanned;
+  for (size_t i = 0; i < count; ++i) rows[i] = static_cast<uint32_t>(begin) + static_cast<uint32_t>(i);
+  std::fill_n(scan_row_groups_.begin() + static_cast<ptrdiff_t>(scanned), count, of.group);
+  if (count > 0) scan_groups_[of.group].count += count;
+  return count;
 }
 
 // Decides about one row; true when it goes into the slice of group_ with the rest of the scan.
@@ -373,9 +392,8 @@ StepStatus SliceStep::status() const {
   return status;
 }
 
-// The index has four slots for three entries.
 int64_t SliceStep::entry_bytes() const {
-  return static_cast<int64_t>(KeyTable::kKeyBytes + merged_.table.cell_bytes() + 6);
+  return static_cast<int64_t>(KeyTable::kKeyBytes + merged_.table.cell_bytes() + KeyTable::kIndexBytes);
 }
 
 int64_t SliceStep::state_bytes() const {

@@ -90,6 +90,7 @@ class SliceStep final : public Step {
 
   // Rows (slice_step.cc).
   void scan(Emitter& out);
+  size_t scan_run(const Millis* times, int64_t stop, size_t scanned);
   bool judge(int64_t row, Emitter& out);
   std::optional<Span> slice_of(int64_t row, Emitter& out);
   void put_late(int64_t row, const SliceId& id, Span first, Emitter& out);

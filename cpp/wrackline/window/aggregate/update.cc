@@ -288,14 +288,8 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
   const Column& by = batch.column(part.by);
   const bool text = part.is_text();
   const bool text_by = by.type() == Type::kString || by.type() == Type::kBytes;
-  // Most rows are no better than what is held: a look at two numbers.
-  const bool low = part.kind == PartKind::kArgMin;
-  const auto worse = [low](const ArgCell& held, int64_t word) {
-    return held.mark != ArgCell::kNone && (low ? word > held.by : word < held.by);
-  };
-  each(target, by, [&](size_t i, uint32_t row) {
+  const auto put = [&](size_t i, uint32_t row) {
     uint8_t* cell = target.cells[i] + part.offset;
-    if (by.type() == Type::kInt64 && worse(load_cell<ArgCell>(cell), by.int64s()[row])) return;
     const bool null = column.is_null(row);
     ArgCell other{.mark = null ? ArgCell::kNull : ArgCell::kValue, .time = target.times[row]};
     if (!text && !null) other.value = word_at(column, row);
@@ -314,6 +308,16 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
     if (chosen == nullptr) return;
     assign(chosen->by, other_by, *pool);
     assign(chosen->value, text && !null ? column.string_at(row) : std::string_view(), *pool);
+  };
+  if (by.type() != Type::kInt64) return each(target, by, put);
+  // Most rows are no better than what is held: a look at two numbers.
+  const int64_t* words = by.int64s();
+  const bool low = part.kind == PartKind::kArgMin;
+  each(target, by, [&](size_t i, uint32_t row) {
+    const auto held = load_cell<ArgCell>(target.cells[i] + part.offset);
+    const bool worse = low ? words[row] > held.by : words[row] < held.by;
+    if (!worse || held.mark == ArgCell::kNone) [[unlikely]]
+      put(i, row);
   });
 }
 

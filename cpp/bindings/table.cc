@@ -183,8 +183,7 @@ Result<Table> Table::united(SchemaPtr first, const std::vector<Batch>& batches) 
 Result<Table> Table::last_of(const std::vector<std::string>& columns, const std::string& unless,
                              const std::string& withdrawn) const {
   const int said = schema_->index_of(unless);
-  if (said < 0 || schema_->field(said).type != Type::kString)
-    return Status::invalid("there is no column of text \"" + unless + "\"");
+  const bool is_said = said >= 0 && schema_->field(said).type == Type::kString;
   WL_ASSIGN_OR_RETURN(KeyPacker packer, KeyPacker::make(*schema_, columns, /*null_group=*/true));
   struct Place {
     uint32_t batch;
@@ -200,14 +199,16 @@ Result<Table> Table::last_of(const std::vector<std::string>& columns, const std:
       std::memcpy(cells, &place, sizeof place);
     });
   }
-  if (last.count() == length_) return *this;  // nothing has a later row
   std::vector<Buffer<int64_t>> kept(batches_.size());
+  int64_t count = 0;
   for (uint32_t id = 0; id < last.count(); ++id) {
     Place place{};
     std::memcpy(&place, last.cells(id), sizeof place);
-    if (batches_[place.batch]->column(said).string_at(place.row) == withdrawn) continue;
+    if (is_said && batches_[place.batch]->column(said).string_at(place.row) == withdrawn) continue;
     kept[place.batch].push_back(place.row);
+    ++count;
   }
+  if (count == length_) return *this;
   Batches out;
   for (size_t b = 0; b < batches_.size(); ++b) {
     if (kept[b].empty()) continue;

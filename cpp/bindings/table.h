@@ -35,8 +35,8 @@ class Table {
   // Batches of several streams in one table: all columns of all of them, null where a stream has none.
   // Integers beside floats become floats; other types of one name are an error.
   static Result<Table> united(SchemaPtr first, const std::vector<Batch>& batches);
-  // The last row of each value of `columns`, in the order of those rows; not those whose text in column `unless` is
-  // `withdrawn`.
+  // The last row of each value of `columns`, in the order of those rows; not those whose text in column `unless`, if
+  // there is such a column, is `withdrawn`.
   Result<Table> last_of(const std::vector<std::string>& columns, const std::string& unless,
                         const std::string& withdrawn) const;
   // The columns of `schema`, in its order.

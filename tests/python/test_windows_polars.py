@@ -190,3 +190,12 @@ def test_withdrawn_sessions_are_not_among_the_last_revisions() -> None:
     ] == [(0, 3), (100, 1)]
     every = sessions.collect(revisions="all").to_polars()
     assert every.filter(pl.col("pane") == "merged").height == 2
+    assert sessions.filter(pl.col("pane") == "merged").collect().rows() == []
+
+
+def test_the_last_revisions_need_no_column_that_says_which_pane() -> None:
+    rows = [{"k": "a", "ts": ts} for ts in (0, 20, 3, 4)]
+    read = wl.Job("late").read(wl.from_records(rows), time="ts", out_of_orderness=0)
+    counts = read.key_by("k").window(wl.tumbling("10ms"), allowed_lateness="1s").agg(n=wl.count())
+    for stream in (counts.select("k", "window_start", "window_end", "n"), counts.rename({"pane": "why"})):
+        assert sorted(row["n"] for row in stream.collect().rows()) == [1, 3]

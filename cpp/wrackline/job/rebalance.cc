@@ -106,6 +106,7 @@ void Worker::forget(TaskSlot& slot) {
   stats_.rows_taken -= slot.rows_since_commit;
   if (slot.task == nullptr) return;
   forgot_ = true;
+  tell_state_bytes(0);  // of those that stay they are told again after the next records
   client_->stop_reading(slot.journal);
   client_->stop_reading(slot.input);
 }

@@ -35,6 +35,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   const int64_t backoff = std::min(kLastBackoffUs, kFirstBackoffUs << std::min<int64_t>(failures_ - 1, 7));
   log_line(LogLevel::kWarning, "job " + plan_->job() + " recovers: " + cause.to_string());
   tasks_.clear();
+  tell_state_bytes(0);
   parked_.clear();
   to_take_.clear();
   missing_since_us_.reset();
@@ -50,7 +51,7 @@ Result<Progress> Worker::recover(const Status& cause) {
   stats_.rows_taken -= rows_since_commit_;  // they are taken again
   rows_since_commit_ = 0;
   ending_ = false;
-  cutting_ = false;
+  cutting_ = cut_open_ = false;
   inputs_paused_ = false;
   phase_ = Phase::kStart;
   return Progress::kWorked;
@@ -395,7 +396,10 @@ Status Worker::begin_task(TaskSlot& slot) {
   if (env_.trace) task.set_trace(env_.trace);
   task.suppress_output(false);
   task.start(env_.clock->now());
-  if (const std::optional<Cut> cut = std::exchange(slot.cut, std::nullopt)) WL_RETURN_IF_ERROR(task.resume(*cut));
+  if (const std::optional<Cut> cut = std::exchange(slot.cut, std::nullopt)) {
+    WL_RETURN_IF_ERROR(task.resume(*cut));
+    cut_open_ = true;
+  }
   slot.at_end = false;
   if (env_.rows) return {};
   if (options_.until_now) {

@@ -440,8 +440,8 @@ Status Run::loop(const std::function<bool(const WorkerStats&)>& tick, Millis tic
     ~Under() { thread = std::thread::id(); }
     std::atomic<std::thread::id>& thread;
   };
-  begun_ = true;
   const Under under(loops_);  // until the threads have ended, too
+  begun_ = true;              // whoever sees it sees the thread
   Threads threads(*this);
   Status status = loop_first(tick, tick_ms);
   threads.in_order();

@@ -313,6 +313,13 @@ Status Worker::check_memory(int64_t rows, int64_t bytes) {
   return rows_unseen_ < kRows && bytes_unseen_ < kBytes ? Status() : measure_memory();
 }
 
+// Of this worker; returns those of all.
+int64_t Worker::tell_state_bytes(int64_t own) {
+  std::atomic<int64_t>& all = env_.state_bytes != nullptr ? *env_.state_bytes : own_state_bytes_;
+  const int64_t change = own - std::exchange(told_state_bytes_, own);
+  return all.fetch_add(change) + change;
+}
+
 Status Worker::measure_memory() {
   if (options_.memory_limit <= 0) return {};
   rows_unseen_ = bytes_unseen_ = 0;
@@ -328,9 +335,7 @@ Status Worker::measure_memory() {
       one = step;
     }
   }
-  std::atomic<int64_t>& all = env_.state_bytes != nullptr ? *env_.state_bytes : own_state_bytes_;
-  const int64_t change = own - std::exchange(told_state_bytes_, own);
-  const int64_t total = all.fetch_add(change) + change;
+  const int64_t total = tell_state_bytes(own);
   if (total <= options_.memory_limit || steps.empty()) return {};
   const auto& [size, largest] = std::max_element(steps.begin(), steps.end(), [](const auto& a, const auto& b) {
                                   return a.second.first < b.second.first;
@@ -400,9 +405,10 @@ Result<Progress> Worker::advance(TaskSlot& slot) {
   return Progress::kWorked;
 }
 
-// Not before the firings of a cut are through (on_cut).
+// Not before the firings of a cut are through (on_cut), and not while anything waits for those that are under way.
 bool Worker::may_take_beside() const {
-  return tasks_.size() > 1 && env_.rows == nullptr && !cut_open_ && !holding_back();
+  return tasks_.size() > 1 && env_.rows == nullptr && !cut_open_ && !holding_back() && !commit_due() &&
+         !stop_requested_ && !input_finished();
 }
 
 // As advance_and_append(), but the records of other tasks do not wait for the end of a long firing: they are taken
@@ -427,10 +433,9 @@ Result<Progress> Worker::advance_beside_firings() {
   return Progress::kWorked;
 }
 
-// When a commit is due no more of them are: it waits for those that are.
 void Worker::hold_long_firings() {
   constexpr int64_t kLongUs = 2'000;
-  if (inputs_paused_ || commit_due()) return;
+  if (inputs_paused_) return;
   for (auto& slot : tasks_) {
     if (slot->held || slot->pieces < 2) continue;
     const bool is_long = options_.firing_pieces > 0 ? slot->pieces > options_.firing_pieces

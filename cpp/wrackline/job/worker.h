@@ -246,6 +246,7 @@ class Worker {
   Status check_memory(int64_t rows, int64_t bytes);
   // Fails, naming the largest step, where the run's state has grown beyond memory_limit.
   Status measure_memory();
+  int64_t tell_state_bytes(int64_t own);
   Status check_idle();
   Result<Progress> advance_tasks();
   Result<bool> append_held();

@@ -271,6 +271,31 @@ TEST_F(WorkerTest, RecordsOfOtherTasksDoNotWaitForTheEndOfALongFiring) {
   EXPECT_EQ(values_of(*log, "results").size() + values_of(*log, "results", 1).size(), size_t{kKeys + kOthers - 1});
 }
 
+// Nor do they come beside it when the run has taken what it is to take.
+TEST_F(WorkerTest, RowsAreCountedBesideALongFiring) {
+  constexpr int kKeys = 100'000;
+  ASSERT_TRUE(log->create_topic("several", 2).ok());
+  SourceSpec source = reading_source();
+  source.topic = "several";
+  auto plan = std::make_shared<Plan>("several");
+  const StreamRef window = *plan->window(*plan->read(source), counting(10), true, "");
+  ASSERT_TRUE(plan->write({.streams = {window}, .topic = "results"}).ok());
+  ASSERT_TRUE(plan->finish().ok());
+  std::vector<std::string> input;
+  for (int i = 0; i < kKeys; ++i) input.push_back(reading("r", "meter-" + std::to_string(i), 1, 5));
+  input.push_back(reading("last", "m", 1, 10));
+  append_all(*log, "several", input);
+  const auto job = worker(plan, {.commit_interval = 3'600'000, .firing_pieces = 4, .max_rows = kKeys + 3}, false);
+  while (job->stats().rows_taken <= kKeys) {
+    const auto progress = job->step();
+    ASSERT_TRUE(progress.ok()) << progress.status().to_string();
+    if (*progress == Progress::kIdle) clock->advance(1);
+  }
+  for (int i = 0; i < 50; ++i) append_all(*log, "several", {reading("o", "other", 1, i * 10)}, 1);
+  ASSERT_TRUE(run_to_end(*job, *clock).ok());
+  EXPECT_EQ(kKeys + 3, job->stats().rows_taken);
+}
+
 TEST_F(WorkerTest, PanesAreCommittedSoonIfThereIsNothingElseToDo) {
   append_all(*log, "readings", {reading("a", "m", 1, 1), reading("b", "m", 2, 25)});
   const auto job = worker(reading_plan(), {.commit_interval = 1'000}, false);

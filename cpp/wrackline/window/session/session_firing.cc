@@ -30,7 +30,6 @@ void SessionStep::timers_piece(Emitter& out) {
   if (!timers_.prepare(target, time_of)) return;
   take_due(target);
   if (!due_.empty()) {
-    for (const Timer& timer : due_) note_firing(timer);
     emit_panes(final_only() ? Pane::kFinal : Pane::kOnTime, out);
     for (const Timer& timer : due_) act(timer);
     return;
@@ -45,19 +44,24 @@ void SessionStep::timers_piece(Emitter& out) {
     finish_firing();
 }
 
-// Some of the keys of this bucket that have something to do, each once. How many depends on nothing but what the
-// sessions are, so that their rows come in the same order after a restore.
+// Some of the keys of this bucket that fire, each once, and in the order of time: a bucket is shorter than a gap.
+// Others are acted upon at once: what frees a session is not there after a restore, and what the key fires next may be
+// due before the rest of the bucket.
 void SessionStep::take_due(Millis target) {
   due_.clear();
-  for (const Timer* top = timers_.top(); top != nullptr && top->time <= target && due_.size() < kDue;
-       top = timers_.top()) {
+  for (size_t taken = 0; taken < kDue; ++taken) {
+    const Timer* top = timers_.top();
+    if (top == nullptr || top->time > target) return;
     Timer timer = timers_.take();
     const Millis time = true_time(timer, timer.time - 1);
     if (time == timer.time) {
       SessionKey state = key(timer.id);
       state.timer = kPlusInfinity;
       set_key(timer.id, state);
-      due_.push_back(timer);
+      if (note_firing(timer))
+        due_.push_back(timer);
+      else
+        act(timer);
     } else if (time != kPlusInfinity) {
       timer.time = time;
       timers_.add(timer);
@@ -71,6 +75,7 @@ Millis SessionStep::true_time(const Timer& timer, Millis fired) {
   if (state.timer != timer.time) return kPlusInfinity;
   state.timer = next_action(timer.id, fired);
   if (state.timer != timer.time) set_key(timer.id, state);
+  if (is_empty(timer.id)) table_.prefetch_index(timer.id);  // it is about to go
   return state.timer;
 }
 
@@ -96,14 +101,16 @@ Millis SessionStep::next_action(uint32_t id, Millis fired) const {
   return unfired == KeyTable::kNone ? looked_at : std::min(looked_at, end_of(unfired) + 1);
 }
 
-// The session of a due key that comes out, if there is one.
-void SessionStep::note_firing(const Timer& timer) {
+// The session of a due key that comes out; false: there is none.
+bool SessionStep::note_firing(const Timer& timer) {
   const uint32_t id = timer.id;
-  if (is_empty(id)) return table_.prefetch_index(id);
+  if (is_empty(id)) return false;
   const uint32_t entry = final_only() ? first_session(id) : first_unfired(id, timer.time - 1);
-  if (entry == KeyTable::kNone) return;
+  if (entry == KeyTable::kNone) return false;
   const Millis fires = end_of(entry) + 1 + (final_only() ? spec_.allowed_lateness : 0);
-  if (fires == timer.time) emit_ids_.push_back(entry);
+  if (fires != timer.time) return false;
+  emit_ids_.push_back(entry);
+  return true;
 }
 
 // A due key, when what it fires is out.

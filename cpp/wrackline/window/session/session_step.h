@@ -125,7 +125,7 @@ class SessionStep final : public Step {
   void sort_fresh(size_t unit);
   void finish_firing();
   void take_due(Millis target);
-  void note_firing(const Timer& timer);
+  bool note_firing(const Timer& timer);
   void act(const Timer& timer);
   void free_before(uint32_t id, Millis lost);
   void free_session(uint32_t id, uint32_t entry);

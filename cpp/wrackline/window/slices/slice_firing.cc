@@ -59,15 +59,21 @@ void SliceStep::next_window() {
     firing.stage = Stage::kEmit;
     return;
   }
-  merged_.clear(aggregates_);
-  firing.source = &merged_;
-  firing.stage = stacks_ && partial_slices_ == 0 ? Stage::kStack : Stage::kMerge;
+  if (!stacks_ || partial_slices_ > 0) return begin_merge();
+  firing.source = nullptr;
+  firing.stage = Stage::kStack;
 }
 
 void SliceStep::stack_piece() {
   if (!stacks_->prepare(firing_->window, slices_)) return;
-  if (!stacks_->order_may_show()) firing_->source = nullptr;
-  firing_->stage = firing_->source == nullptr ? Stage::kEmit : Stage::kMerge;
+  if (stacks_->order_may_show()) return begin_merge();
+  firing_->stage = Stage::kEmit;
+}
+
+void SliceStep::begin_merge() {
+  merged_.clear(aggregates_);
+  firing_->source = &merged_;
+  firing_->stage = Stage::kMerge;
 }
 
 void SliceStep::merge_piece() {

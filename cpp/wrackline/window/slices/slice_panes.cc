@@ -98,7 +98,11 @@ void SliceStep::count_emitted(Span window) {
     slice.unemitted = 0;
     slice.count_changed = true;
   }
-  if (grid_.overlaps() && partial_slices_ == 0 && unemitted_from_ >= window.start) unemitted_from_ = window.end;
+  if (!grid_.overlaps() || partial_slices_ > 0) return;
+  auto it = slices_.lower_bound({grid_.slice_of(unemitted_from_)});
+  while (it != slices_.end() && it->first.span.start < window.start && it->second->unemitted == 0) ++it;
+  const bool before = it != slices_.end() && it->first.span.start < window.start;
+  unemitted_from_ = before ? it->first.span.start : window.end;
 }
 
 void SliceStep::mark_due(WindowKeys& window, uint32_t id) {

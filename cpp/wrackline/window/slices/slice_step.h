@@ -117,6 +117,7 @@ class SliceStep final : public Step {
   void fire_piece(Emitter& out);
   void next_window();
   void stack_piece();
+  void begin_merge();
   void merge_piece();
   void emit_piece(Emitter& out);
   void window_fired();

@@ -370,9 +370,11 @@ bool Worker::holding_back() const {
 // Backpressure: what could not be appended yet goes first; nothing is taken or fired before, so that a firing of any
 // size holds little. False: the log's queue is full.
 Result<bool> Worker::append_held() {
-  if (!sink_ || sink_->held_bytes() <= kAppendBytes) return true;
-  WL_ASSIGN_OR_RETURN(const bool through, sink_->flush());
-  if (phase_ == Phase::kRunning) pause_inputs(!through);
+  bool through = true;
+  if (sink_ && sink_->held_bytes() > kAppendBytes) {
+    WL_ASSIGN_OR_RETURN(through, sink_->flush());
+  }
+  if (phase_ == Phase::kRunning) pause_inputs(!through);  // a part of it may have gone: what is left can wait
   return through;
 }
 

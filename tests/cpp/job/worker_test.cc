@@ -1,5 +1,7 @@
 #include "wrackline/job/worker.h"
 
+#include <optional>
+
 #include "job/fixture.h"
 #include <gtest/gtest.h>
 
@@ -9,10 +11,15 @@
 namespace wrackline {
 namespace {
 
-// Passes everything on and notes the largest append of its clients.
+struct Appends {
+  int64_t largest = 0;                    // bytes of one
+  std::optional<TopicPartition> refused;  // takes nothing at the next one: its queue is full
+};
+
+// Passes everything on and notes the appends of its clients.
 class MeasuringClient final : public LogClient {
  public:
-  MeasuringClient(std::unique_ptr<LogClient> inner, int64_t* largest) : inner_(std::move(inner)), largest_(largest) {}
+  MeasuringClient(std::unique_ptr<LogClient> inner, Appends* appends) : inner_(std::move(inner)), appends_(appends) {}
   Status subscribe(const std::string& group, const std::vector<std::string>& topics) override {
     return inner_->subscribe(group, topics);
   }
@@ -29,7 +36,11 @@ class MeasuringClient final : public LogClient {
   void start_init(const std::string& id) override { inner_->start_init(id); }
   Status begin() override { return inner_->begin(); }
   Status append(const TopicPartition& p, const Records& records) override {
-    *largest_ = std::max(*largest_, static_cast<int64_t>(records.byte_size()));
+    if (appends_->refused == p) {
+      appends_->refused.reset();
+      return {Code::kRetriable, "full"};
+    }
+    appends_->largest = std::max(appends_->largest, static_cast<int64_t>(records.byte_size()));
     return inner_->append(p, records);
   }
   void start_send_offsets(const std::string& g, const Offsets& o) override { inner_->start_send_offsets(g, o); }
@@ -42,12 +53,12 @@ class MeasuringClient final : public LogClient {
 
  private:
   std::unique_ptr<LogClient> inner_;
-  int64_t* largest_;
+  Appends* appends_;
 };
 
 class MeasuringLog final : public Log {
  public:
-  MeasuringLog(std::shared_ptr<Log> inner, int64_t* largest) : inner_(std::move(inner)), largest_(largest) {}
+  MeasuringLog(std::shared_ptr<Log> inner, Appends* appends) : inner_(std::move(inner)), appends_(appends) {}
   std::string id() const override { return inner_->id(); }
   std::string uri() const override { return inner_->uri(); }
   Status create_topic(const std::string& n, int32_t p, TopicUse u) override { return inner_->create_topic(n, p, u); }
@@ -64,12 +75,12 @@ class MeasuringLog final : public Log {
   Result<Offsets> committed(const std::string& g) override { return inner_->committed(g); }
   Result<std::unique_ptr<LogClient>> client(const ClientOptions& o) override {
     WL_ASSIGN_OR_RETURN(std::unique_ptr<LogClient> inner, inner_->client(o));
-    return std::unique_ptr<LogClient>(std::make_unique<MeasuringClient>(std::move(inner), largest_));
+    return std::unique_ptr<LogClient>(std::make_unique<MeasuringClient>(std::move(inner), appends_));
   }
 
  private:
   std::shared_ptr<Log> inner_;
-  int64_t* largest_;
+  Appends* appends_;
 };
 
 struct WorkerTest : testing::Test {
@@ -88,6 +99,17 @@ struct WorkerTest : testing::Test {
   }
   Status run(const std::shared_ptr<const Plan>& plan, JobOptions options = {}) {
     return run_to_end(*worker(plan, options), *clock);
+  }
+
+  // Of topic "several", counted and written to "results".
+  static std::shared_ptr<const Plan> windows_of_several() {
+    SourceSpec source = reading_source();
+    source.topic = "several";
+    auto plan = std::make_shared<Plan>("several");
+    const StreamRef window = *plan->window(*plan->read(source), counting(10), true, "");
+    EXPECT_TRUE(plan->write({.streams = {window}, .topic = "results"}).ok());
+    EXPECT_TRUE(plan->finish().ok());
+    return plan;
   }
 
   std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>(1'000'000);
@@ -232,11 +254,39 @@ TEST_F(WorkerTest, LargeFiringIsAppendedPieceByPiece) {
   for (int i = 0; i < kKeys; ++i) input.push_back(reading("r" + std::to_string(i), "meter-" + std::to_string(i), 1, 5));
   input.push_back(reading("last", "m", 1, 10));
   append_all(*log, "readings", input);
-  int64_t largest = 0;
-  log = std::make_shared<MeasuringLog>(log, &largest);
+  Appends appends;
+  log = std::make_shared<MeasuringLog>(log, &appends);
   ASSERT_TRUE(run(reading_plan()).ok());
   EXPECT_EQ(values_of(*log, "results").size(), static_cast<size_t>(kKeys));
-  EXPECT_LT(largest, 2 << 20);  // of some 6 MB
+  EXPECT_LT(appends.largest, 2 << 20);  // of some 6 MB
+}
+
+// A log whose queue is full takes a part of the rows: what is left is little, and waits for others or for the commit.
+TEST_F(WorkerTest, RecordsAreTakenAgainWhenTheLogTakesRowsAgain) {
+  constexpr int kKeys = 3'000;  // some more than are held together
+  ASSERT_TRUE(log->create_topic("several", 2).ok());
+  Appends appends{.refused = TopicPartition{"results", 1}};
+  log = std::make_shared<MeasuringLog>(log, &appends);
+  const auto job = worker(windows_of_several(), {.commit_interval = 3'600'000}, false);
+  int64_t taken = 0;
+  const auto take = [&](const std::vector<std::string>& input, int32_t partition) {
+    append_all(*log, "several", input, partition);
+    taken += static_cast<int64_t>(input.size());
+    for (int steps = 0; job->stats().rows_taken < taken; ++steps) {
+      ASSERT_LT(steps, 100'000) << job->stats().rows_taken << " of " << taken;
+      const auto progress = job->step();
+      ASSERT_TRUE(progress.ok()) << progress.status().to_string();
+      if (*progress == Progress::kIdle) clock->advance(1);
+    }
+  };
+  take({reading("a", "m", 1, 1), reading("b", "m", 1, 10)}, 1);  // a row that is held
+  std::vector<std::string> input;
+  for (int i = 0; i < kKeys; ++i) input.push_back(reading("r", "meter-" + std::to_string(i), 1, 5));
+  input.push_back(reading("last", "m", 1, 10));
+  take(input, 0);
+  take({reading("c", "m", 1, 11)}, 0);
+  EXPECT_FALSE(appends.refused);
+  take({reading("d", "m", 1, 11)}, 1);
 }
 
 // 100,000 keys fire in one partition; what comes into another one meanwhile is taken, and its rows come out, before the
@@ -245,17 +295,11 @@ TEST_F(WorkerTest, RecordsOfOtherTasksDoNotWaitForTheEndOfALongFiring) {
   constexpr int kKeys = 100'000;
   constexpr int kOthers = 50;
   ASSERT_TRUE(log->create_topic("several", 2).ok());
-  SourceSpec source = reading_source();
-  source.topic = "several";
-  auto plan = std::make_shared<Plan>("several");
-  const StreamRef window = *plan->window(*plan->read(source), counting(10), true, "");
-  ASSERT_TRUE(plan->write({.streams = {window}, .topic = "results"}).ok());
-  ASSERT_TRUE(plan->finish().ok());
   std::vector<std::string> input;
   for (int i = 0; i < kKeys; ++i) input.push_back(reading("r", "meter-" + std::to_string(i), 1, 5));
   input.push_back(reading("last", "m", 1, 10));
   append_all(*log, "several", input);
-  const auto job = worker(plan, {.commit_interval = 3'600'000, .firing_pieces = 4}, false);
+  const auto job = worker(windows_of_several(), {.commit_interval = 3'600'000, .firing_pieces = 4}, false);
   const auto step = [&] {
     const auto progress = job->step();
     ASSERT_TRUE(progress.ok()) << progress.status().to_string();
@@ -275,17 +319,12 @@ TEST_F(WorkerTest, RecordsOfOtherTasksDoNotWaitForTheEndOfALongFiring) {
 TEST_F(WorkerTest, RowsAreCountedBesideALongFiring) {
   constexpr int kKeys = 100'000;
   ASSERT_TRUE(log->create_topic("several", 2).ok());
-  SourceSpec source = reading_source();
-  source.topic = "several";
-  auto plan = std::make_shared<Plan>("several");
-  const StreamRef window = *plan->window(*plan->read(source), counting(10), true, "");
-  ASSERT_TRUE(plan->write({.streams = {window}, .topic = "results"}).ok());
-  ASSERT_TRUE(plan->finish().ok());
   std::vector<std::string> input;
   for (int i = 0; i < kKeys; ++i) input.push_back(reading("r", "meter-" + std::to_string(i), 1, 5));
   input.push_back(reading("last", "m", 1, 10));
   append_all(*log, "several", input);
-  const auto job = worker(plan, {.commit_interval = 3'600'000, .firing_pieces = 4, .max_rows = kKeys + 3}, false);
+  const auto job =
+      worker(windows_of_several(), {.commit_interval = 3'600'000, .firing_pieces = 4, .max_rows = kKeys + 3}, false);
   while (job->stats().rows_taken <= kKeys) {
     const auto progress = job->step();
     ASSERT_TRUE(progress.ok()) << progress.status().to_string();

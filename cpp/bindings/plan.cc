@@ -97,7 +97,7 @@ Ref filter(PlanHandle& plan, const Ref& input, const std::string& column, const 
 }
 
 Ref transform(PlanHandle& plan, const Ref& input, const std::string& kind, const std::string& calls,
-              py::function function, const std::vector<std::string>& reads, const std::vector<FieldTuple>& makes,
+              const py::object& function, const std::vector<std::string>& reads, const std::vector<FieldTuple>& makes,
               bool passes, const std::string& text, const std::string& on_error, const std::string& name) {
   TransformSpec spec{.kind = kind,
                      .reads = reads,
@@ -105,7 +105,7 @@ Ref transform(PlanHandle& plan, const Ref& input, const std::string& kind, const
                      .makes = make_schema(makes)->fields(),
                      .text = text,
                      .on_error = check(parse_on_error(on_error), Of::kJob)};
-  spec.function = make_transform(calls, std::move(function), spec.makes);
+  spec.function = make_transform(calls, function, spec.makes);
   return from_ref(check(plan.get().transform(to_ref(input), std::move(spec), name), Of::kJob));
 }
 

@@ -161,11 +161,12 @@ class RowFunction final : public PythonTransform {
 
 }  // namespace
 
-std::shared_ptr<const Transform> make_transform(const std::string& kind, py::function function,
+std::shared_ptr<const Transform> make_transform(const std::string& kind, const py::object& function,
                                                 const std::vector<Field>& makes) {
+  if (kind == "columns") return pass_on();
   if (kind == "frame" || kind == "keep")
-    return std::make_shared<FrameFunction>(std::move(function), makes, kind == "keep");
-  return std::make_shared<RowFunction>(std::move(function), makes, kind == "rows");
+    return std::make_shared<FrameFunction>(py::function(function), makes, kind == "keep");
+  return std::make_shared<RowFunction>(py::function(function), makes, kind == "rows");
 }
 
 }  // namespace wrackline::bindings

@@ -133,7 +133,7 @@ class Plan:
         *,
         kind: str,
         calls: str,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | None,
         reads: Sequence[str],
         makes: Sequence[FieldTuple],
         passes: bool,

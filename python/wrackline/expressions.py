@@ -101,17 +101,13 @@ def make_columns(
         if not is_expression(one):
             raise InvalidJobError(f"{label}: give Polars expressions or column names, not {shown(one)}")
     reads, fields = _check(label, columns, made)
+    makes = [(one.name, one.type, one.nullable) for one in fields]
+    text = ", ".join(map(str, made))
+    if all(one.meta.undo_aliases().meta.is_column() for one in made):
+        return Transform(kind, "columns", None, [_roots(one)[0] for one in made], makes, passes, text)
     names = [one.name for one in fields]
     function = _Expressions(made, names, broadcasts=_broadcasts(pl, made))
-    return Transform(
-        kind,
-        "frame",
-        function,
-        reads,
-        [(one.name, one.type, one.nullable) for one in fields],
-        passes,
-        ", ".join(map(str, made)),
-    )
+    return Transform(kind, "frame", function, reads, makes, passes, text)
 
 
 def _value(pl: Any, label: str, name: str, value: Any) -> Any:

@@ -36,11 +36,11 @@ _LIBRARIES = {"polars": ["polars"], "pyarrow": ["pyarrow"], "pandas": ["pandas",
 
 @dataclass(frozen=True)
 class Transform:
-    """A step of a plan that calls Python: the arguments of `_core.Plan.transform`."""
+    """A step of a plan that makes columns: the arguments of `_core.Plan.transform`."""
 
     kind: str
-    calls: Literal["frame", "keep", "row", "rows"]
-    function: Callable[..., Any]
+    calls: Literal["columns", "frame", "keep", "row", "rows"]
+    function: Callable[..., Any] | None  # of "columns" none: they are those that it reads
     reads: list[str]
     makes: list[tuple[str, str, bool]]
     passes: bool

@@ -81,6 +81,21 @@ def test_select_rename_cast_drop() -> None:
     assert rows_of(changed).rows() == wanted.rows()
 
 
+NAMES = st.sampled_from(FRAME.columns)
+
+
+@given(
+    names=st.lists(NAMES, min_size=1, max_size=6, unique=True), others=st.lists(NAMES, max_size=4), adds=st.booleans()
+)
+def test_columns_by_name_are_those_that_polars_gives(names: list[str], others: list[str], adds: bool) -> None:
+    again = {f"again_{number}": pl.col(name) for number, name in enumerate(others)}
+    verb = "with_columns" if adds else "select"
+    made = rows_of(getattr(stream(), verb)(*names, **again))
+    wanted = getattr(FRAME, verb)(*names, **again)
+    assert made.columns == wanted.columns
+    assert made.rows() == wanted.rows()
+
+
 def test_a_value_that_cannot_be_cast_is_one_dead_letter() -> None:
     job = wl.Job("cast")
     rows = wl.from_records([{"text": "1", "ts": 0}, {"text": "two", "ts": 1}, {"text": "3", "ts": 2}])

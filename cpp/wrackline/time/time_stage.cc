@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "wrackline/core/extremes.h"
 #include "wrackline/core/logging.h"
 #include "wrackline/core/spelling.h"
 #include "wrackline/core/step.h"
@@ -121,8 +122,12 @@ void TimeStage::apply(Batch& batch, const TimeInput& input, const RefuseFn& refu
   batch.moves.clear();
   batch.event_times.resize(static_cast<size_t>(batch.length));
   if (batch.length == 0 && (accepted_any_ || input.undecoded.empty())) return;
-  if (!apply_fast(batch, input)) apply_rows(batch, input, refuse);
-  if (batch.length == 0) return;
+  if (!apply_fast(batch, input)) {
+    apply_rows(batch, input, refuse);
+    if (batch.length == 0) return;
+    least_ = least_of(batch.event_times.data(), batch.event_times.size());
+    most_ = most_of(batch.event_times.data(), batch.event_times.size());
+  }
   if (watermark_column_ >= 0)
     add_punctuated_moves(batch, batch.column(watermark_column_), input.clock_now);
   else if (watermark_spec_.kind == WatermarkKind::kFunction)
@@ -132,7 +137,7 @@ void TimeStage::apply(Batch& batch, const TimeInput& input, const RefuseFn& refu
   count_late(batch);
 }
 
-// Milliseconds in whole columns, nothing to refuse: two passes over the numbers.
+// Milliseconds in whole columns, nothing to refuse: short passes over the numbers.
 bool TimeStage::apply_fast(Batch& batch, const TimeInput& input) {
   if (!accepted_any_ || watermark_column_ >= 0) return false;
   if (source_ == Source::kInt64 ? spec_.unit != TimeUnit::kMillis : source_ != Source::kTimestamp) return false;
@@ -141,16 +146,10 @@ bool TimeStage::apply_fast(Batch& batch, const TimeInput& input) {
   if (column.null_count() != 0) return false;
   const int64_t* const times = column.int64s();
   const auto n = static_cast<size_t>(batch.length);
-  Millis* const to = batch.event_times.data();
-  Millis least = times[0];
-  Millis most = times[0];
-  for (size_t i = 0; i < n; ++i) {
-    const Millis t = times[i];
-    to[i] = t;
-    least = t < least ? t : least;
-    most = t > most ? t : most;
-  }
-  if (least < not_before_ || most >= not_after_) return false;
+  least_ = least_of(times, n);
+  most_ = most_of(times, n);
+  if (least_ < not_before_ || most_ >= not_after_) return false;
+  std::copy_n(times, n, batch.event_times.data());
   if (max_future_on_) {
     if (log_column_ >= 0 || !batch.records) return false;
     const Records& records = *batch.records;
@@ -309,25 +308,28 @@ void TimeStage::add_moves(Batch& batch, Millis clock_now) {
   const auto n = static_cast<size_t>(batch.length);
   const Millis* const times = batch.event_times.data();
   if (watermark_spec_.kind == WatermarkKind::kAll) {
-    input_.saw(*std::max_element(times, times + n), clock_now);
+    input_.saw(most_, clock_now);
     return;
   }
   const Millis bound = *watermark_spec_.out_of_orderness;
   // Above this an event time moves W (idle decisions may have moved it further than the records did).
   Millis top = input_.watermark == kMinusInfinity ? kMinusInfinity : input_.watermark + bound;
-  Millis reached = times[0];
-  moves_.resize(n);
+  moved_.resize(n);
   size_t count = 0;
-  for (size_t i = 0; i < n; ++i) {
-    const Millis t = times[i];
-    moves_[count] = {static_cast<int64_t>(i + 1), t - bound};
-    count += t > top;
-    top = t > top ? t : top;
-    reached = t > reached ? t : reached;
+  const auto see = [&](size_t i, Millis before) {
+    moved_[count] = static_cast<uint32_t>(i);
+    count += times[i] > before;
+  };
+  for (size_t i = 0; i + 1 < n; i += 2) {  // two at a time: what waits for the ones before is one comparison
+    see(i, top);
+    see(i + 1, std::max(top, times[i]));
+    top = std::max(top, std::max(times[i], times[i + 1]));
   }
-  batch.moves.assign(moves_.begin(), moves_.begin() + static_cast<int64_t>(count));
+  if (n % 2 != 0) see(n - 1, top);
+  batch.moves.reserve(count);
+  for (size_t i = 0; i < count; ++i) batch.moves.push_back({int64_t{moved_[i]} + 1, times[moved_[i]] - bound});
   if (count > 0) input_.watermark = batch.moves.back().watermark;
-  input_.saw(reached, clock_now);
+  input_.saw(most_, clock_now);
 }
 
 void TimeStage::add_function_moves(Batch& batch, Millis clock_now) {
@@ -368,12 +370,9 @@ std::optional<Millis> TimeStage::punctuation(const Batch& batch, const Column& m
 void TimeStage::count_late(const Batch& batch) {
   const Millis warn = watermark_spec_.warn_late;
   const Millis after = batch.watermark_after();
-  if (after == kMinusInfinity) return;
+  if (after == kMinusInfinity || after - least_ <= warn) return;
   const Millis* const times = batch.event_times.data();
   const auto n = static_cast<size_t>(batch.length);
-  Millis least = times[0];
-  for (size_t i = 0; i < n; ++i) least = times[i] < least ? times[i] : least;
-  if (after - least <= warn) return;
   size_t move = 0;
   Millis watermark = batch.watermark;
   for (size_t i = 0; i < n; ++i) {

@@ -167,7 +167,10 @@ class TimeStage {
   std::vector<std::string> samples_;
   Status function_failed_;
 
-  Buffer<Move> moves_;  // scratch
+  // Of the batch that apply() works on.
+  Millis least_ = 0;  // its event times
+  Millis most_ = 0;
+  Buffer<uint32_t> moved_;  // rows that move W
 };
 
 }  // namespace wrackline

@@ -12,6 +12,13 @@ namespace {
 
 constexpr int kCalls = 64;  // for one batch that fails
 
+class PassOn final : public Transform {
+ public:
+  Result<Transformed> apply(const std::shared_ptr<const Batch>& batch) const override {
+    return Transformed{.columns = batch->columns, .length = batch->length, .from = std::nullopt};
+  }
+};
+
 class TransformStep final : public Step {
  public:
   TransformStep(std::string name, const TransformSpec& spec, const Schema& input, SchemaPtr output)
@@ -174,6 +181,8 @@ class TransformStep final : public Step {
 };
 
 }  // namespace
+
+std::shared_ptr<const Transform> pass_on() { return std::make_shared<PassOn>(); }
 
 Result<OnError> parse_on_error(std::string_view text) {
   if (text == "dead_letter") return OnError::kDeadLetter;

@@ -35,6 +35,9 @@ class Transform {
   virtual Result<Transformed> apply(const std::shared_ptr<const Batch>& batch) const = 0;
 };
 
+// The columns it is given, under the names of TransformSpec::makes.
+std::shared_ptr<const Transform> pass_on();
+
 enum class OnError : uint8_t { kDeadLetter, kSkip, kFail };
 
 Result<OnError> parse_on_error(std::string_view text);  // "dead_letter" "skip" "fail"

@@ -31,6 +31,8 @@ struct EntryHead {
   Millis last = kMinusInfinity;
 };
 
+struct UpdateTarget;  // aggregate/update.cc
+
 class Aggregates {
  public:
   // Fails on unknown functions and columns and on types that a function does not take. `with_head`: entries begin
@@ -46,7 +48,7 @@ class Aggregates {
   // The name of a user's aggregate that cannot merge slices; null: there is none.
   const std::string* not_mergeable() const;
 
-  // Puts rows[0 .. count) of `batch`, in order, into the entries of their keys.
+  // Puts rows[0 .. count) of `batch`, ascending, into the entries of their keys.
   void put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
            std::vector<Pool>& pools) const;
   // Puts rows[i] of `batch` into entry ids[i], for i < count <= KeyTable::kBlock.
@@ -103,6 +105,7 @@ class Aggregates {
   void find_fused();
   template <typename F>
   void with_fused(const Column& column, F f) const;
+  void update(const Batch& batch, const UpdateTarget& target, KeyTable& table, std::vector<Pool>& pools) const;
   void merge_part(const Part& part, uint8_t* cell, const uint8_t* other, Pool* pool, uint32_t id, const Pool* from_pool,
                   uint32_t from_id) const;
   void update_custom(const Part& part, const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count,

@@ -17,8 +17,12 @@ SchemaPtr input_schema() {
                                                            {"s", Type::kString, true},
                                                            {"i", Type::kInt64, false},
                                                            {"on", Type::kBool, false},
-                                                           {"zone", Type::kString, true}});
+                                                           {"zone", Type::kString, true},
+                                                           {"m", Type::kInt64, false}});
 }
+
+// The values of "m": never null, and often the same.
+int64_t m_of(const Record& record) { return static_cast<int64_t>(record.index * 7 % 11) - 5; }
 
 struct Item {
   enum Kind { kRecord, kMove, kCommit } kind = kRecord;
@@ -40,6 +44,7 @@ Row row_of(const Record& record) {
   row.push_back(static_cast<int64_t>(record.index));
   row.push_back(record.index % 3 == 0);
   row.push_back("Etc/GMT" + std::string(record.zone < 0 ? "+" : "-") + std::to_string(std::abs(record.zone)));
+  row.push_back(m_of(record));
   return row;
 }
 
@@ -47,7 +52,8 @@ Stream random_stream(std::mt19937_64& random) {
   const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
   Stream stream;
   WindowSpec& spec = stream.spec;
-  spec.key_columns = {"k"};
+  const bool keyed = below(4) != 0;
+  if (keyed) spec.key_columns = {"k"};
   FixedWindow window;
   window.slide = 1 + below(12);
   window.size = below(2) ? window.slide : window.slide + below(20);
@@ -107,10 +113,17 @@ Stream random_stream(std::mt19937_64& random) {
                      {"s_top", "top_k", "s"},
                      {"n_few", "approx_n_unique", "n"},
                      {"n_low", "approx_quantile", "n"},
-                     {"s_most", "approx_most_common", "s"}};
+                     {"s_most", "approx_most_common", "s"},
+                     {"m_min", "min", "m"},
+                     {"m_max", "max", "m"},
+                     {"i_by_low", "arg_min", "i"},
+                     {"i_by_high", "arg_max", "i"},
+                     {"i_min", "min", "i"},
+                     {"i_max", "max", "i"}};
   for (AggregateSpec& aggregate : spec.aggregates) {
     if (aggregate.name == "s_by_x") aggregate.by = "x";
     if (aggregate.name == "i_by_s") aggregate.by = "s";
+    if (aggregate.name == "i_by_low" || aggregate.name == "i_by_high") aggregate.by = "m";
     if (aggregate.name == "n_low") aggregate.q = 0.2;
     if (aggregate.function == "top_k" || aggregate.name == "s_most") aggregate.k = 3;
   }
@@ -127,7 +140,9 @@ Stream random_stream(std::mt19937_64& random) {
     record.time = now - below(below(4) == 0 ? 40 : 1 + bound);
     record.zone = static_cast<int>(below(3)) * 9 - 7;
     const int64_t key = below(keys);
-    if (below(30) != 0)
+    if (!keyed)
+      record.key = "";
+    else if (below(30) != 0)
       record.key =
           key % 2 ? "k" + std::to_string(key) : std::string("a key longer than sixteen bytes ") + std::to_string(key);
     if (below(4) != 0) record.n = below(40) == 0 ? (int64_t{1} << 61) - below(5) : below(21) - 10;
@@ -311,6 +326,18 @@ void check_others(const std::vector<Record>& by_time, const Row& row) {
   EXPECT_SCALAR(list_of(largest(s, 3)), row[38]);
   EXPECT_SCALAR(Scalar(static_cast<int64_t>(different.size())), row[39]);
   EXPECT_SCALAR(list_of(most_common(s, 3)), row[41]);
+  // Of the same values the earliest counts.
+  const auto by_m = [](const Record& a, const Record& b) { return m_of(a) < m_of(b); };
+  const Record& least = *std::min_element(by_time.begin(), by_time.end(), by_m);
+  const Record& most = *std::max_element(by_time.begin(), by_time.end(), by_m);
+  EXPECT_SCALAR(Scalar(m_of(least)), row[42]);
+  EXPECT_SCALAR(Scalar(m_of(most)), row[43]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(least.index)), row[44]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(most.index)), row[45]);
+  const auto by_index = [](const Record& a, const Record& b) { return a.index < b.index; };
+  const auto [first, last] = std::minmax_element(by_time.begin(), by_time.end(), by_index);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(first->index)), row[46]);
+  EXPECT_SCALAR(Scalar(static_cast<int64_t>(last->index)), row[47]);
 }
 
 // `row`: k, window_start, window_end, (window_number,) revision, pane, then the aggregates of random_stream.
@@ -413,7 +440,9 @@ TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
     for (const OraclePane& pane : oracle.panes) expected[pane.key].push_back(&pane);
     std::map<std::string, size_t> taken;
     for (const Output& output : whole.out.main) {
-      const auto& key = std::get<std::string>(output.row[0]);
+      Row row = output.row;
+      if (stream.spec.key_columns.empty()) row.insert(row.begin(), Scalar(std::string()));
+      const auto& key = std::get<std::string>(row[0]);
       ASSERT_LT(taken[key], expected[key].size());
       const OraclePane& pane = *expected[key][taken[key]++];
       EXPECT_EQ(pane.end - 1, output.event_time);
@@ -421,19 +450,19 @@ TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
       if (!stream.spec.as<CountWindow>() && !stream.spec.as<GlobalWindow>()) {
         EXPECT_GE(output.event_time, output.watermark) << "a result row is behind the watermark below";
       }
-      check_pane(stream.spec, pane, output.row);
+      check_pane(stream.spec, pane, row);
       if (::testing::Test::HasFailure()) FAIL() << "window " << pane.start << ".." << pane.end << " of " << key;
     }
     ASSERT_EQ(oracle.late.size(), whole.out.late.size());
     for (size_t i = 0; i < oracle.late.size(); ++i) {
       const Row& row = whole.out.late[i].row;
-      const OracleLate got{static_cast<size_t>(std::get<int64_t>(row[4])), std::get<int64_t>(row[7]),
-                           std::get<Timestamp>(row[8]).millis, std::get<Timestamp>(row[10]).millis};
+      const OracleLate got{static_cast<size_t>(std::get<int64_t>(row[4])), std::get<int64_t>(row[8]),
+                           std::get<Timestamp>(row[9]).millis, std::get<Timestamp>(row[11]).millis};
       EXPECT_EQ(oracle.late[i], got) << "late row " << i;
       const auto* fixed = stream.spec.as<FixedWindow>();
-      EXPECT_SCALAR(Scalar(Timestamp{got.end - (fixed != nullptr ? fixed->size : 86'400'000)}), row[9]);
-      EXPECT_SCALAR(Scalar(std::string("window")), row[11]);
-      EXPECT_SCALAR(Scalar(std::string("w")), row[12]);
+      EXPECT_SCALAR(Scalar(Timestamp{got.end - (fixed != nullptr ? fixed->size : 86'400'000)}), row[10]);
+      EXPECT_SCALAR(Scalar(std::string("window")), row[12]);
+      EXPECT_SCALAR(Scalar(std::string("w")), row[13]);
     }
     // However the stream is cut, and whatever restarts, nothing else comes out.
     for (const int cut_every : {1, 7}) {

@@ -5,33 +5,71 @@
 #include <cmath>
 #include <limits>
 
+#include "wrackline/core/extremes.h"
 #include "wrackline/window/aggregate.h"
 #include "wrackline/window/aggregate/changes.h"
 #include "wrackline/window/aggregate/numbers.h"
 #include "wrackline/window/cells.h"
 
 namespace wrackline {
-namespace {
+
+// The least and the most of the numbers of one update, found once for `max` and the `arg_max` by the same column.
+class Extremes {
+ public:
+  int64_t least(const int64_t* words, size_t count) {
+    if (least_of_ != words) least_ = least_of(words, count);
+    least_of_ = words;
+    return least_;
+  }
+  int64_t most(const int64_t* words, size_t count) {
+    if (most_of_ != words) most_ = most_of(words, count);
+    most_of_ = words;
+    return most_;
+  }
+
+ private:
+  const int64_t* least_of_ = nullptr;
+  const int64_t* most_of_ = nullptr;
+  int64_t least_ = 0;
+  int64_t most_ = 0;
+};
 
 // Rows of one update, with where their cells are.
-struct Target {
+struct UpdateTarget {
   const uint32_t* rows;
   const uint32_t* ids;
   size_t count;
   uint8_t* const* cells;
   const Millis* times;
   bool one_entry;  // all cells are the same: the whole stream's, or those of a frequent key
+  bool in_a_row;   // and so are the rows, one after the other
+  mutable Extremes extremes = {};
 };
+
+namespace {
+
+using Target = UpdateTarget;
+
+// The values of all rows, if they are integers in a row.
+const int64_t* words_in_a_row(const Target& target, const Column& column) {
+  const bool integers = column.type() == Type::kInt64 || column.type() == Type::kTimestamp;
+  return target.in_a_row && integers && column.null_count() == 0 ? column.int64s() + target.rows[0] : nullptr;
+}
 
 // f(i, row) for the rows whose value is not null.
 template <typename F>
 void each(const Target& target, const Column& column, F f) {
+  if (column.null_count() == 0 && target.in_a_row) {  // several rows at once, where f allows it
+    const int64_t first = target.rows[0];
+    for (size_t i = 0; i < target.count; ++i) f(i, first + static_cast<int64_t>(i));
+    return;
+  }
   if (column.null_count() == 0) {
-    for (size_t i = 0; i < target.count; ++i) f(i, target.rows[i]);
+    for (size_t i = 0; i < target.count; ++i) f(i, int64_t{target.rows[i]});
     return;
   }
   for (size_t i = 0; i < target.count; ++i) {
-    if (!column.is_null(target.rows[i])) f(i, target.rows[i]);
+    if (!column.is_null(target.rows[i])) f(i, int64_t{target.rows[i]});
   }
 }
 
@@ -39,24 +77,24 @@ void each(const Target& target, const Column& column, F f) {
 template <typename F>
 void each_integer(const Target& target, const Column& column, F f) {
   if (column.type() == Type::kBool) {
-    each(target, column, [&](size_t i, uint32_t row) { f(i, row, int64_t{column.bool_at(row)}); });
+    each(target, column, [&](size_t i, int64_t row) { f(i, row, int64_t{column.bool_at(row)}); });
   } else {
     const int64_t* values = column.int64s();
-    each(target, column, [&](size_t i, uint32_t row) { f(i, row, values[row]); });
+    each(target, column, [&](size_t i, int64_t row) { f(i, row, values[row]); });
   }
 }
 
 template <typename F>
 void each_float(const Target& target, const Column& column, F f) {
   const double* values = column.float64s();
-  each(target, column, [&](size_t i, uint32_t row) { f(i, row, values[row]); });
+  each(target, column, [&](size_t i, int64_t row) { f(i, row, values[row]); });
 }
 
 // The 8 bytes of any fixed-width value.
 template <typename F>
 void each_word(const Target& target, const Column& column, F f) {
   if (column.type() == Type::kFloat64) {
-    each_float(target, column, [&](size_t i, uint32_t row, double value) { f(i, row, std::bit_cast<int64_t>(value)); });
+    each_float(target, column, [&](size_t i, int64_t row, double value) { f(i, row, std::bit_cast<int64_t>(value)); });
   } else {
     each_integer(target, column, f);
   }
@@ -67,11 +105,11 @@ template <typename T, typename EachValue, typename F>
 void change_each(const Target& target, uint32_t at, EachValue each_value, F f) {
   if (target.one_entry) {
     T held = load_cell<T>(target.cells[0] + at);
-    each_value([&](size_t, uint32_t, auto... value) { held = f(held, value...); });
+    each_value([&](size_t, int64_t, auto... value) { held = f(held, value...); });
     store_cell(target.cells[0] + at, held);
     return;
   }
-  each_value([&](size_t i, uint32_t, auto... value) {
+  each_value([&](size_t i, int64_t, auto... value) {
     change_cell<T>(target.cells[i] + at, [&](T held) { return f(held, value...); });
   });
 }
@@ -137,6 +175,8 @@ Hash128 distinct_value(Type type, int64_t word) {
 void update_fixed(const Part& part, const Target& target, const Column& column) {
   const uint32_t at = part.offset;
   uint8_t* const* cells = target.cells;
+  const int64_t* const words = words_in_a_row(target, column);
+  const auto one = [&](auto f) { change_cell<int64_t>(cells[0] + at, f); };
   const auto rows = [&](auto f) { each(target, column, f); };
   const auto integers = [&](auto f) { each_integer(target, column, f); };
   const auto floats = [&](auto f) { each_float(target, column, f); };
@@ -148,8 +188,12 @@ void update_fixed(const Part& part, const Target& target, const Column& column) 
       return change_each<DoubleDouble>(target, at, floats,
                                        [](DoubleDouble sum, double value) { return add(sum, value); });
     case PartKind::kMinInteger:
+      if (words != nullptr)
+        return one([&](int64_t held) { return std::min(held, target.extremes.least(words, target.count)); });
       return change_each<int64_t>(target, at, integers, [](int64_t a, int64_t b) { return std::min(a, b); });
     case PartKind::kMaxInteger:
+      if (words != nullptr)
+        return one([&](int64_t held) { return std::max(held, target.extremes.most(words, target.count)); });
       return change_each<int64_t>(target, at, integers, [](int64_t a, int64_t b) { return std::max(a, b); });
     case PartKind::kMinFloat: return change_each<double>(target, at, floats, lower);
     case PartKind::kMaxFloat: return change_each<double>(target, at, floats, higher);
@@ -160,21 +204,21 @@ void update_fixed(const Part& part, const Target& target, const Column& column) 
         store_cell(cells[i] + at, moments);
       };
       if (column.type() == Type::kFloat64) {
-        each_float(target, column, [&](size_t i, uint32_t, double value) { include(i, {value, 0}); });
+        each_float(target, column, [&](size_t i, int64_t, double value) { include(i, {value, 0}); });
       } else {
-        each_integer(target, column, [&](size_t i, uint32_t, int64_t value) { include(i, DoubleDouble::of(value)); });
+        each_integer(target, column, [&](size_t i, int64_t, int64_t value) { include(i, DoubleDouble::of(value)); });
       }
       return;
     }
     case PartKind::kFirst:
-      each_word(target, column, [&](size_t i, uint32_t row, int64_t value) {
+      each_word(target, column, [&](size_t i, int64_t row, int64_t value) {
         if (target.times[row] >= load_cell<Millis>(cells[i] + at)) return;
         store_cell(cells[i] + at, target.times[row]);
         store_cell(cells[i] + at + 8, value);
       });
       return;
     case PartKind::kLast:
-      each_word(target, column, [&](size_t i, uint32_t row, int64_t value) {
+      each_word(target, column, [&](size_t i, int64_t row, int64_t value) {
         if (target.times[row] < load_cell<Millis>(cells[i] + at)) return;
         store_cell(cells[i] + at, target.times[row]);
         store_cell(cells[i] + at + 8, value);
@@ -185,7 +229,7 @@ void update_fixed(const Part& part, const Target& target, const Column& column) 
 }
 
 void update_text(const Part& part, const Target& target, const Column& column, Pool& pool) {
-  each(target, column, [&](size_t i, uint32_t row) {
+  each(target, column, [&](size_t i, int64_t row) {
     uint8_t* cell = target.cells[i] + part.offset;
     std::string& text = pool.texts[target.ids[i]];
     const std::string_view value = column.string_at(row);
@@ -216,9 +260,9 @@ void each_into(const Part& part, const Target& target, const Column& column, Poo
     change(pool, objects[target.ids[i]], [&](auto& object) { f(object, target.rows[i], value); });
   };
   if (part.is_text()) {
-    each(target, column, [&](size_t i, uint32_t row) { put(i, column.string_at(row)); });
+    each(target, column, [&](size_t i, int64_t row) { put(i, column.string_at(row)); });
   } else {
-    each_word(target, column, [&](size_t i, uint32_t, int64_t word) { put(i, word); });
+    each_word(target, column, [&](size_t i, int64_t, int64_t word) { put(i, word); });
   }
 }
 
@@ -227,7 +271,7 @@ void update_objects(const Part& part, const Target& target, const Column& column
   const auto ordered = [is_float](int64_t word) { return is_float ? ordered_word(std::bit_cast<double>(word)) : word; };
   const auto each_in = [&](auto& objects, auto f) { each_into(part, target, column, pool, objects, f); };
   const auto words_into = [&](auto& objects, auto f) {
-    each_word(target, column, [&](size_t i, uint32_t, int64_t word) {
+    each_word(target, column, [&](size_t i, int64_t, int64_t word) {
       change(pool, objects[target.ids[i]], [&](auto& object) { f(object, ordered(word)); });
     });
   };
@@ -243,7 +287,7 @@ void update_objects(const Part& part, const Target& target, const Column& column
           set.insert(distinct_value(part.type, value));
       });
     case PartKind::kTextSet:
-      return each(target, column, [&](size_t i, uint32_t row) {
+      return each(target, column, [&](size_t i, int64_t row) {
         change(pool, pool.text_sets[target.ids[i]], [&](TextSet& set) { set.insert(column.string_at(row)); });
       });
     case PartKind::kValues:
@@ -251,7 +295,7 @@ void update_objects(const Part& part, const Target& target, const Column& column
     case PartKind::kTop:
       return words_into(pool.tops, [&](Top<int64_t>& top, int64_t word) { top.insert(word, part.k); });
     case PartKind::kTopText:
-      return each(target, column, [&](size_t i, uint32_t row) {
+      return each(target, column, [&](size_t i, int64_t row) {
         change(pool, pool.top_texts[target.ids[i]],
                [&](Top<std::string>& top) { top.insert(column.string_at(row), part.k); });
       });
@@ -275,7 +319,7 @@ void update_objects(const Part& part, const Target& target, const Column& column
   }
 }
 
-int64_t word_at(const Column& column, uint32_t row) {
+int64_t word_at(const Column& column, int64_t row) {
   switch (column.type()) {
     case Type::kBool: return int64_t{column.bool_at(row)};
     case Type::kFloat64: return std::bit_cast<int64_t>(column.float64s()[row]);
@@ -288,7 +332,7 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
   const Column& by = batch.column(part.by);
   const bool text = part.is_text();
   const bool text_by = by.type() == Type::kString || by.type() == Type::kBytes;
-  const auto put = [&](size_t i, uint32_t row) {
+  const auto put = [&](size_t i, int64_t row) {
     uint8_t* cell = target.cells[i] + part.offset;
     const bool null = column.is_null(row);
     ArgCell other{.mark = null ? ArgCell::kNull : ArgCell::kValue, .time = target.times[row]};
@@ -313,7 +357,13 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
   // Most rows are no better than what is held: a look at two numbers.
   const int64_t* words = by.int64s();
   const bool low = part.kind == PartKind::kArgMin;
-  each(target, by, [&](size_t i, uint32_t row) {
+  if (const int64_t* const in_a_row = words_in_a_row(target, by)) {
+    const auto held = load_cell<ArgCell>(target.cells[0] + part.offset);
+    const bool worse = low ? target.extremes.least(in_a_row, target.count) > held.by
+                           : target.extremes.most(in_a_row, target.count) < held.by;
+    if (worse && held.mark != ArgCell::kNone) return;
+  }
+  each(target, by, [&](size_t i, int64_t row) {
     const auto held = load_cell<ArgCell>(target.cells[i] + part.offset);
     const bool worse = low ? words[row] > held.by : words[row] < held.by;
     if (!worse || held.mark == ArgCell::kNone) [[unlikely]]
@@ -345,19 +395,48 @@ void Aggregates::put(const Batch& batch, const KeyPacker& keys, const uint32_t* 
     return;
   }
   std::array<uint32_t, KeyTable::kBlock> ids;
-  for (size_t begin = 0; begin < count; begin += KeyTable::kBlock) {
-    const size_t size = std::min(KeyTable::kBlock, count - begin);
-    table.resolve(keys, rows + begin, size, ids.data());
-    update(batch, rows + begin, ids.data(), size, table, pools);
+  const auto blocks = [&](auto put_block) {
+    for (size_t begin = 0; begin < count; begin += KeyTable::kBlock)
+      put_block(rows + begin, std::min(KeyTable::kBlock, count - begin));
+  };
+  if (!keys.columns().empty()) {
+    return blocks([&](const uint32_t* block, size_t size) {
+      table.resolve(keys, block, size, ids.data());
+      update(batch, block, ids.data(), size, table, pools);
+    });
   }
+  // The whole stream is one key.
+  table.resolve(keys, rows, std::min(KeyTable::kBlock, count), ids.data());
+  std::array<uint8_t*, KeyTable::kBlock> cells;
+  cells.fill(table.cells(ids[0]));
+  blocks([&](const uint32_t* block, size_t size) {
+    const bool in_a_row = block[size - 1] - block[0] == size - 1;
+    update(batch, {block, ids.data(), size, cells.data(), batch.event_times.data(), true, in_a_row}, table, pools);
+  });
 }
 
 void Aggregates::update(const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count, KeyTable& table,
                         std::vector<Pool>& pools) const {
+  if (count == 0) return;
   std::array<uint8_t*, KeyTable::kBlock> cells;
-  for (size_t i = 0; i < count; ++i) cells[i] = table.cells(ids[i]);
-  const bool one_entry = count > 1 && std::all_of(ids, ids + count, [ids](uint32_t id) { return id == ids[0]; });
-  const Target target{rows, ids, count, cells.data(), batch.event_times.data(), one_entry};
+  uint32_t others = 0;
+  uint32_t gaps = 0;
+  for (size_t i = 0; i < count; ++i) {
+    cells[i] = table.cells(ids[i]);
+    others |= ids[i] ^ ids[0];
+    gaps |= rows[i] ^ (rows[0] + static_cast<uint32_t>(i));
+  }
+  const bool one_entry = count > 1 && others == 0;
+  update(batch, {rows, ids, count, cells.data(), batch.event_times.data(), one_entry, one_entry && gaps == 0}, table,
+         pools);
+}
+
+void Aggregates::update(const Batch& batch, const UpdateTarget& target, KeyTable& table,
+                        std::vector<Pool>& pools) const {
+  const uint32_t* const rows = target.rows;
+  const uint32_t* const ids = target.ids;
+  const size_t count = target.count;
+  uint8_t* const* const cells = target.cells;
   if (pool_count_ > 0) grow_pools(pools, table.count());
   if (with_head_) {
     for (size_t i = 0; i < count; ++i) {

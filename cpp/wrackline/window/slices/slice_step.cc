@@ -1,6 +1,7 @@
 #include "wrackline/window/slices/slice_step.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "wrackline/time/zones.h"
 
@@ -77,7 +78,7 @@ void SliceStep::take(Batch batch) {
   const auto length = static_cast<size_t>(batch.length);
   if (scan_rows_.size() < length) {
     scan_rows_.resize(length);
-    scan_row_groups_.resize(length);
+    scan_row_groups_.assign(length, 0);
     sorted_rows_.resize(length);
   }
   counts_.in += batch.length;
@@ -102,14 +103,17 @@ void SliceStep::scan(Emitter& out) {
   const int32_t* zones = calendar_ ? calendar_->places() : nullptr;
   const bool each_alone = zones != nullptr || null_keys || !batch.judged_by.empty();
   fast_.assign(zones == nullptr ? 1 : calendar_->place_count() + 1, Fast());  // the last one: of no zone
+  quiet_ = {};
   size_t scanned = 0;
   // Rows up to the next move are judged by the same watermark.
   for (;;) {
-    const bool more_moves = move_ < batch.moves.size();
-    const int64_t stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
+    bool more_moves = move_ < batch.moves.size();
+    int64_t stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
     for (; row_ < stop; ++row_) {
       if (!each_alone) {
-        scanned += scan_run(times, stop, scanned);
+        scanned += scan_run(scanned);
+        more_moves = move_ < batch.moves.size();
+        stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
         if (row_ == stop) break;
       }
       const Fast& of = zones == nullptr || zones[row_] < 0 ? fast_.back() : fast_[static_cast<size_t>(zones[row_])];
@@ -132,8 +136,7 @@ void SliceStep::scan(Emitter& out) {
       begin_firing(watermark);
       return;
     }
-    watermark_ = watermark;
-    results_.move(plus(watermark, -spec_.allowed_lateness));
+    pass(watermark);
   }
   apply_scan(scanned);
   flush_late_rows(out);
@@ -141,17 +144,57 @@ void SliceStep::scan(Emitter& out) {
   batch_.reset();
 }
 
-// Takes the rows before `stop` that lie in one slice with the row that was judged last; returns how many.
-size_t SliceStep::scan_run(const Millis* times, int64_t stop, size_t scanned) {
+// The watermark moves, and nothing fires.
+void SliceStep::pass(Millis watermark) {
+  watermark_ = watermark;
+  results_.move(plus(watermark, -spec_.allowed_lateness));
+}
+
+namespace {
+
+// The first of times[begin .. stop) that is not in [start, end).
+int64_t first_outside(const Millis* times, int64_t begin, int64_t stop, Millis start, Millis end) {
+  constexpr int64_t kFew = 16;  // of short runs not more than that is looked at in vain
+  constexpr int64_t kBlock = 64;
+  const auto inside = [=](int64_t i) { return times[i] >= start && times[i] < end; };
+  for (const int64_t few = std::min(stop, begin + kFew); begin < few; ++begin) {
+    if (!inside(begin)) return begin;
+  }
+  for (; begin + kBlock <= stop; begin += kBlock) {  // without a branch for each
+    int64_t outside = 0;
+    for (int64_t i = begin; i < begin + kBlock; ++i) outside |= int64_t{times[i] < start} | int64_t{times[i] >= end};
+    if (outside != 0) break;
+  }
+  while (begin < stop && inside(begin)) ++begin;
+  return begin;
+}
+
+}  // namespace
+
+// Takes the rows from here on that lie in one slice with the row that was judged last, beyond moves at which nothing
+// fires; returns how many.
+size_t SliceStep::scan_run(size_t scanned) {
   const Fast& of = fast_.back();
+  const Batch& batch = *batch_;
   if (watermark_ >= of.until) return 0;
+  if (quiet_.boundary != boundary_) {
+    const auto fires = std::lower_bound(batch.moves.begin() + static_cast<ptrdiff_t>(move_), batch.moves.end(),
+                                        boundary_, [](const Move& move, Millis t) { return move.watermark < t; });
+    quiet_ = {boundary_, static_cast<size_t>(fires - batch.moves.begin()),
+              fires == batch.moves.end() ? batch.length : std::min(fires->position, batch.length)};
+  }
   const int64_t begin = row_;
-  while (row_ < stop && static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(of.start) < of.length) ++row_;
+  const auto end = static_cast<Millis>(static_cast<uint64_t>(of.start) + of.length);
+  row_ = first_outside(batch.event_times.data(), begin, quiet_.stop, of.start, end);
   const auto count = static_cast<size_t>(row_ - begin);
+  if (count == 0) return 0;
   uint32_t* const rows = scan_rows_.data() + scanned;
-  for (size_t i = 0; i < count; ++i) rows[i] = static_cast<uint32_t>(begin) + static_cast<uint32_t>(i);
-  std::fill_n(scan_row_groups_.begin() + static_cast<ptrdiff_t>(scanned), count, of.group);
-  if (count > 0) scan_groups_[of.group].count += count;
+  std::iota(rows, rows + count, static_cast<uint32_t>(begin));
+  if (of.group != 0) std::fill_n(scan_row_groups_.begin() + static_cast<ptrdiff_t>(scanned), count, of.group);
+  scan_groups_[of.group].count += count;
+  for (; move_ < quiet_.moves && batch.moves[move_].position <= row_; ++move_) {
+    if (batch.moves[move_].watermark > watermark_) pass(batch.moves[move_].watermark);
+  }
   return count;
 }
 
@@ -269,6 +312,7 @@ void SliceStep::apply_scan(size_t count) {
     update(*group.slice, sorted_rows_.data() + begin, group.count);
     begin += group.count;
   }
+  std::fill_n(scan_row_groups_.begin(), count, 0);
 }
 
 void SliceStep::update(Slice& slice, const uint32_t* rows, size_t count) {

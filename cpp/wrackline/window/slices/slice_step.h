@@ -90,7 +90,8 @@ class SliceStep final : public Step {
 
   // Rows (slice_step.cc).
   void scan(Emitter& out);
-  size_t scan_run(const Millis* times, int64_t stop, size_t scanned);
+  size_t scan_run(size_t scanned);
+  void pass(Millis watermark);
   bool judge(int64_t row, Emitter& out);
   std::optional<Span> slice_of(int64_t row, Emitter& out);
   void put_late(int64_t row, const SliceId& id, Span first, Emitter& out);
@@ -175,7 +176,7 @@ class SliceStep final : public Step {
     size_t count = 0;
   };
   Buffer<uint32_t> scan_rows_;
-  Buffer<uint32_t> scan_row_groups_;
+  Buffer<uint32_t> scan_row_groups_;  // all 0 between scans
   std::vector<ScanGroup> scan_groups_;
   std::vector<size_t> scan_places_;
   Buffer<uint32_t> sorted_rows_;
@@ -188,6 +189,13 @@ class SliceStep final : public Step {
   };
   std::vector<Fast> fast_;
   uint32_t group_ = 0;  // of the row that was judged last
+  // Rows before `stop` are judged before anything fires: only the first `moves` moves lie between them.
+  struct Quiet {
+    Millis boundary = kMinusInfinity;  // for which this holds
+    size_t moves = 0;
+    int64_t stop = 0;
+  };
+  Quiet quiet_;
 
   std::vector<LateRow> late_rows_;
   std::unique_ptr<Slice> spare_;     // the memory of the slice that was freed last

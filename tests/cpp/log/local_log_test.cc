@@ -312,13 +312,13 @@ TEST(LocalLog, AfterAFailedWriteAReopenedLogGoesOn) {
 
 TEST(LocalLog, GoesOnWhenTheDiskHasSpaceAgain) {
   TemporaryDirectory directory;
-  if (mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=32m") != 0)
+  if (mount("tmpfs", directory.path().c_str(), "tmpfs", 0, "size=64m") != 0)
     GTEST_SKIP() << "cannot mount a small disk";
   {
     const std::string filler = directory.path() + "/filler";
     auto log = open(directory.path() + "/log").value();
     auto client = prepare(*log);
-    write_file(filler, std::string(14 << 20, 'x'));
+    write_file(filler, std::string(46 << 20, 'x'));
     const int acknowledged = fill(*log, *client);
     fs::remove(filler);
     const auto on = log->append(kPlain, values({"on"}));

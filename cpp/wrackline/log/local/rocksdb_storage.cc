@@ -211,9 +211,13 @@ class RocksDbStorage final : public Storage {
 
  private:
   const std::shared_ptr<rocksdb::DB> db_;  // shared with cursors
-  // After a failure RocksDB refuses all writes until it is told that the cause may be gone. It then flushes, and if the
-  // disk is full once more while it does, it may wait for ever (10.4.2): so there has to be room first.
+  // After a failure RocksDB refuses all writes until it is told that the cause may be gone. It then flushes, and if a
+  // flush fails while it does, it may wait for ever (10.4.2): so there has to be room first, and what still runs from
+  // before has to end.
   rocksdb::Status resume() {
+    rocksdb::Status status = db_->PauseBackgroundWork();
+    if (status.ok()) status = db_->ContinueBackgroundWork();
+    if (!status.ok()) return status;
     uint64_t unflushed = 0;
     db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &unflushed);
     std::error_code error;

@@ -1,7 +1,6 @@
 #include "wrackline/window/slices/calendar_slices.h"
 
 #include "wrackline/core/hint.h"
-#include "wrackline/time/zones.h"
 
 namespace wrackline {
 
@@ -23,15 +22,13 @@ CalendarSlices::CalendarSlices(const CalendarWindow& window, const Schema& input
     : rule_{window.unit, window.starts_at, window.week_starts},
       column_(window.zone_column.empty() ? -1 : input.index_of(window.zone_column)),
       place_of_zone_(zone_names().size(), kNoZone) {
-  if (column_ < 0) place_of(find_zone(window.zone));
+  if (column_ < 0) new_place(find_zone(window.zone));
 }
 
-int32_t CalendarSlices::place_of(int zone_number) {
-  int32_t& place = place_of_zone_[static_cast<size_t>(zone_number)];
-  if (place == kNoZone) {
-    place = static_cast<int32_t>(edges_.size());
-    edges_.emplace_back(zone(zone_number), rule_);
-  }
+int32_t CalendarSlices::new_place(int zone_number) {
+  const auto place = static_cast<int32_t>(edges_.size());
+  edges_.emplace_back(zone(zone_number), rule_);
+  place_of_zone_[static_cast<size_t>(zone_number)] = place;
   return place;
 }
 
@@ -39,20 +36,18 @@ void CalendarSlices::look_at(const Batch& batch) {
   if (column_ < 0) return;
   const Column& zones = batch.column(column_);
   places_.resize(static_cast<size_t>(batch.length));
-  std::string_view last;
-  int32_t last_place = kNoZone;
+  // Locals, which no write to places_ can change.
+  int32_t* const places = places_.data();
+  const int32_t* const place_of_zone = place_of_zone_.data();
+  const ZoneFinder finder;
+  const bool any_null = zones.null_count() != 0;
   for (int64_t row = 0; row < batch.length; ++row) {
-    int32_t& place = places_[static_cast<size_t>(row)];
-    place = kNoZone;
-    if (zones.is_null(row)) continue;
-    const std::string_view name = zones.string_at(row);
-    if (name != last || last_place == kNoZone) {
-      const int found = find_zone(name);
-      if (found < 0) continue;
-      last = name;
-      last_place = place_of(found);
-    }
-    place = last_place;
+    places[row] = kNoZone;
+    if (any_null && zones.is_null(row)) continue;
+    const int found = finder.find(zones.string_at(row));
+    if (found < 0) continue;
+    const int32_t place = place_of_zone[found];
+    places[row] = place != kNoZone ? place : new_place(found);
   }
 }
 

@@ -11,6 +11,7 @@
 #include "wrackline/core/batch.h"
 #include "wrackline/core/status.h"
 #include "wrackline/time/calendar.h"
+#include "wrackline/time/zones.h"
 #include "wrackline/window/result_builder.h"
 #include "wrackline/window/window.h"
 
@@ -37,7 +38,7 @@ class CalendarSlices {
   }
 
  private:
-  int32_t place_of(int zone);
+  int32_t new_place(int zone);
 
   CalendarRule rule_;
   int column_ = -1;                     // of the rows' zones; -1: one zone for all

@@ -101,7 +101,7 @@ void SliceStep::scan(Emitter& out) {
   const bool null_keys = keys_.any_null();
   scan_groups_.clear();
   const int32_t* zones = calendar_ ? calendar_->places() : nullptr;
-  const bool each_alone = zones != nullptr || null_keys || !batch.judged_by.empty();
+  const bool each_alone = null_keys || !batch.judged_by.empty();
   fast_.assign(zones == nullptr ? 1 : calendar_->place_count() + 1, Fast());  // the last one: of no zone
   quiet_ = {};
   size_t scanned = 0;
@@ -171,12 +171,10 @@ int64_t first_outside(const Millis* times, int64_t begin, int64_t stop, Millis s
 
 }  // namespace
 
-// Takes the rows from here on that lie in one slice with the row that was judged last, beyond moves at which nothing
-// fires; returns how many.
+// Takes rows from here on that lie in one slice with the row that was judged last, of their zone if they have one,
+// beyond moves at which nothing fires; returns how many.
 size_t SliceStep::scan_run(size_t scanned) {
-  const Fast& of = fast_.back();
   const Batch& batch = *batch_;
-  if (watermark_ >= of.until) return 0;
   if (quiet_.boundary != boundary_) {
     const auto fires = std::lower_bound(batch.moves.begin() + static_cast<ptrdiff_t>(move_), batch.moves.end(),
                                         boundary_, [](const Move& move, Millis t) { return move.watermark < t; });
@@ -184,18 +182,43 @@ size_t SliceStep::scan_run(size_t scanned) {
               fires == batch.moves.end() ? batch.length : std::min(fires->position, batch.length)};
   }
   const int64_t begin = row_;
-  const auto end = static_cast<Millis>(static_cast<uint64_t>(of.start) + of.length);
-  row_ = first_outside(batch.event_times.data(), begin, quiet_.stop, of.start, end);
-  const auto count = static_cast<size_t>(row_ - begin);
-  if (count == 0) return 0;
-  uint32_t* const rows = scan_rows_.data() + scanned;
-  std::iota(rows, rows + count, static_cast<uint32_t>(begin));
-  if (of.group != 0) std::fill_n(scan_row_groups_.begin() + static_cast<ptrdiff_t>(scanned), count, of.group);
-  scan_groups_[of.group].count += count;
+  row_ = calendar_ && calendar_->places() != nullptr ? take_zoned(calendar_->places(), scanned) : take_run(scanned);
+  if (row_ == begin) return 0;
   for (; move_ < quiet_.moves && batch.moves[move_].position <= row_; ++move_) {
     if (batch.moves[move_].watermark > watermark_) pass(batch.moves[move_].watermark);
   }
-  return count;
+  return static_cast<size_t>(row_ - begin);
+}
+
+// Both take rows from row_ to the one that they return.
+int64_t SliceStep::take_run(size_t scanned) {
+  const Fast& of = fast_.back();
+  if (watermark_ >= of.until) return row_;
+  const auto end = static_cast<Millis>(static_cast<uint64_t>(of.start) + of.length);
+  const int64_t stop = first_outside(batch_->event_times.data(), row_, quiet_.stop, of.start, end);
+  const auto count = static_cast<size_t>(stop - row_);
+  if (count == 0) return stop;
+  uint32_t* const rows = scan_rows_.data() + scanned;
+  std::iota(rows, rows + count, static_cast<uint32_t>(row_));
+  if (of.group != 0) std::fill_n(scan_row_groups_.begin() + static_cast<ptrdiff_t>(scanned), count, of.group);
+  scan_groups_[of.group].count += count;
+  return stop;
+}
+
+int64_t SliceStep::take_zoned(const int32_t* zones, size_t scanned) {
+  const Millis* const times = batch_->event_times.data();
+  uint32_t* rows = scan_rows_.data() + scanned;
+  uint32_t* groups = scan_row_groups_.data() + scanned;
+  int64_t row = row_;
+  for (; row < quiet_.stop && zones[row] >= 0; ++row) {
+    const Fast& of = fast_[static_cast<size_t>(zones[row])];
+    if (static_cast<uint64_t>(times[row]) - static_cast<uint64_t>(of.start) >= of.length || watermark_ >= of.until)
+      break;
+    *rows++ = static_cast<uint32_t>(row);
+    *groups++ = of.group;
+    ++scan_groups_[of.group].count;
+  }
+  return row;
 }
 
 // Decides about one row; true when it goes into the slice of group_ with the rest of the scan.

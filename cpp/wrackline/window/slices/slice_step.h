@@ -91,6 +91,8 @@ class SliceStep final : public Step {
   // Rows (slice_step.cc).
   void scan(Emitter& out);
   size_t scan_run(size_t scanned);
+  int64_t take_run(size_t scanned);
+  int64_t take_zoned(const int32_t* zones, size_t scanned);
   void pass(Millis watermark);
   bool judge(int64_t row, Emitter& out);
   std::optional<Span> slice_of(int64_t row, Emitter& out);

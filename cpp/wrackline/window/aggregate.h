@@ -54,6 +54,10 @@ class Aggregates {
   // Puts rows[i] of `batch` into entry ids[i], for i < count <= KeyTable::kBlock.
   void update(const Batch& batch, const uint32_t* rows, const uint32_t* ids, size_t count, KeyTable& table,
               std::vector<Pool>& pools) const;
+  // If one pass over a row's cells is all there is to do: f(put), where put(row, cells) does it. Else false
+  // (aggregate/fused.h).
+  template <typename F>
+  bool put_at_once(const Batch& batch, F f) const;
   // Merges entry `from_id` of a later slice into entry `id`.
   void merge(KeyTable& table, std::vector<Pool>& pools, uint32_t id, const KeyTable& from,
              const std::vector<Pool>& from_pools, uint32_t from_id) const;
@@ -103,6 +107,7 @@ class Aggregates {
   friend class Layout;  // aggregate/functions.cc
 
   void find_fused();
+  // f(what puts a row into its cells).
   template <typename F>
   void with_fused(const Column& column, F f) const;
   void update(const Batch& batch, const UpdateTarget& target, KeyTable& table, std::vector<Pool>& pools) const;

@@ -8,6 +8,7 @@
 #include "wrackline/core/extremes.h"
 #include "wrackline/window/aggregate.h"
 #include "wrackline/window/aggregate/changes.h"
+#include "wrackline/window/aggregate/fused.h"
 #include "wrackline/window/aggregate/numbers.h"
 #include "wrackline/window/cells.h"
 
@@ -113,53 +114,6 @@ void change_each(const Target& target, uint32_t at, EachValue each_value, F f) {
     change_cell<T>(target.cells[i] + at, [&](T held) { return f(held, value...); });
   });
 }
-
-// The usual four of one column, in one pass over the cells.
-struct FusedFloats {
-  const double* values;
-  uint32_t rows, sum, low, high;
-  void operator()(uint32_t row, uint8_t* cells) const {
-    store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
-    put(row, cells);
-  }
-  void put(uint32_t row, uint8_t* cells) const {
-    const double value = values[row];
-    store_cell(cells + sum, add(load_cell<DoubleDouble>(cells + sum), value));
-    const auto lowest = load_cell<double>(cells + low);
-    const auto highest = load_cell<double>(cells + high);
-    store_cell(cells + low, lower(lowest, value));
-    store_cell(cells + high, higher(highest, value));
-  }
-};
-
-struct FusedIntegers {
-  const int64_t* values;
-  uint32_t rows, sum, low, high;
-  void operator()(uint32_t row, uint8_t* cells) const {
-    store_cell(cells + rows, load_cell<int64_t>(cells + rows) + 1);
-    put(row, cells);
-  }
-  void put(uint32_t row, uint8_t* cells) const {
-    const int64_t value = values[row];
-    store_cell(cells + sum, load_cell<__int128>(cells + sum) + value);
-    store_cell(cells + low, std::min(value, load_cell<int64_t>(cells + low)));
-    store_cell(cells + high, std::max(value, load_cell<int64_t>(cells + high)));
-  }
-};
-
-// The same of a column that may be null, with the count of what is not.
-template <typename Fused>
-struct OfNullable {
-  Fused fused;
-  const Column* column;
-  uint32_t filled;
-  void operator()(uint32_t row, uint8_t* cells) const {
-    store_cell(cells + fused.rows, load_cell<int64_t>(cells + fused.rows) + 1);
-    if (column->is_null(row)) return;
-    store_cell(cells + filled, load_cell<int64_t>(cells + filled) + 1);
-    fused.put(row, cells);
-  }
-};
 
 Hash128 distinct_value(Type type, int64_t word) {
   if (type == Type::kFloat64) {
@@ -373,27 +327,9 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
 
 }  // namespace
 
-// f(what puts a row into its cells).
-template <typename F>
-void Aggregates::with_fused(const Column& column, F f) const {
-  const auto with = [&](const auto& fused) {
-    if (fused_.filled)
-      f(OfNullable<std::remove_cvref_t<decltype(fused)>>{fused, &column, *fused_.filled});
-    else
-      f(fused);
-  };
-  if (fused_.is_float)
-    with(FusedFloats{column.float64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
-  else
-    with(FusedIntegers{column.int64s(), fused_.rows, fused_.sum, fused_.low, fused_.high});
-}
-
 void Aggregates::put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
                      std::vector<Pool>& pools) const {
-  if (fused_.column >= 0 && other_parts_.empty() && !with_head_) {
-    with_fused(batch.column(fused_.column), [&](const auto& put_row) { table.each(keys, rows, count, put_row); });
-    return;
-  }
+  if (put_at_once(batch, [&](const auto& put_row) { table.each(keys, rows, count, put_row); })) return;
   std::array<uint32_t, KeyTable::kBlock> ids;
   const auto blocks = [&](auto put_block) {
     for (size_t begin = 0; begin < count; begin += KeyTable::kBlock)

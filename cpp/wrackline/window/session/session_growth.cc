@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstring>
 
+#include "wrackline/window/aggregate/fused.h"
 #include "wrackline/window/session/session_step.h"
 
 namespace wrackline {
@@ -24,8 +25,16 @@ inline bool SessionStep::extend_latest(uint32_t id, Millis t) {
   return true;
 }
 
-// Puts the rows of the scan into their sessions, in order, and passes the moves between them on.
 void SessionStep::apply_scan(Emitter& out) {
+  const bool done = aggregates_.put_at_once(
+      *batch_, [&](const auto& put) { put_scan([&](uint32_t row, uint32_t id) { put(row, table_.cells(id)); }, out); });
+  if (!done) put_scan([&](uint32_t row, uint32_t id) { add_row(row, id); }, out);
+}
+
+// Puts the rows of the scan into their sessions, in order, and passes the moves between them on. put(row, entry) puts
+// one into the aggregates.
+template <typename Put>
+void SessionStep::put_scan(Put put, Emitter& out) {
   std::array<uint32_t, KeyTable::kBlock> ids;
   const Millis* times = batch_->event_times.data();
   const bool early_rows = spec_.early_rows.has_value();
@@ -43,9 +52,9 @@ void SessionStep::apply_scan(Emitter& out) {
       const uint32_t row = scan_rows_[begin + i];
       if (move < scan_moves_.size() && scan_moves_[move].before <= begin + i) pass_moves(begin + i);
       if (!early_rows && extend_latest(ids[i], times[row]))
-        add_row(row, ids[i]);
+        put(row, ids[i]);
       else
-        put_slowly(row, ids[i], out);
+        put_slowly(row, ids[i], put, out);
     }
     flush_rows();
   }
@@ -53,7 +62,8 @@ void SessionStep::apply_scan(Emitter& out) {
   pass_moves(scanned_);
 }
 
-void SessionStep::put_slowly(uint32_t row, uint32_t id, Emitter& out) {
+template <typename Put>
+void SessionStep::put_slowly(uint32_t row, uint32_t id, Put put, Emitter& out) {
   const Millis t = batch_->event_times[row];
   if (!is_empty(id)) free_before(id, plus(row_watermark_, -spec_.allowed_lateness));
   const Session last = session(id);
@@ -73,7 +83,7 @@ void SessionStep::put_slowly(uint32_t row, uint32_t id, Emitter& out) {
   Session grown = session(entry);
   ++grown.unemitted;
   set_session(entry, grown);
-  add_row(row, entry);
+  put(row, entry);
   touch(id, touched_);
   schedule(id, row_watermark_);
   if (final_only()) return;

@@ -103,7 +103,10 @@ class SessionStep final : public Step {
   // Sessions grow (session_growth.cc).
   void apply_scan(Emitter& out);
   bool extend_latest(uint32_t id, Millis t);
-  void put_slowly(uint32_t row, uint32_t id, Emitter& out);
+  template <typename Put>
+  void put_scan(Put put, Emitter& out);
+  template <typename Put>
+  void put_slowly(uint32_t row, uint32_t id, Put put, Emitter& out);
   void add_row(uint32_t row, uint32_t id);
   void flush_rows();
   void shelve(uint32_t id);

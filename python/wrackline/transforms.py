@@ -36,7 +36,7 @@ _LIBRARIES = {"polars": ["polars"], "pyarrow": ["pyarrow"], "pandas": ["pandas",
 
 @dataclass(frozen=True)
 class Transform:
-    """A step of a plan that makes columns: the arguments of `_core.Plan.transform`."""
+    """A step of a plan that makes columns or keeps rows: the arguments of `_core.Plan.transform`."""
 
     kind: str
     calls: Literal["columns", "frame", "keep", "row", "rows"]

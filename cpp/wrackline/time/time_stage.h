@@ -167,8 +167,8 @@ class TimeStage {
   std::vector<std::string> samples_;
   Status function_failed_;
 
-  // Of the batch that apply() works on.
-  Millis least_ = 0;  // its event times
+  // The least and the largest event time of the batch that apply() works on.
+  Millis least_ = 0;
   Millis most_ = 0;
   Buffer<uint32_t> moved_;  // rows that move W
 };

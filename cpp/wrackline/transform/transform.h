@@ -35,7 +35,8 @@ class Transform {
   virtual Result<Transformed> apply(const std::shared_ptr<const Batch>& batch) const = 0;
 };
 
-// The columns it is given, under the names of TransformSpec::makes.
+// The columns it is given, under the names of TransformSpec::makes. REQUIRES: `reads` names one for each of `makes`, of
+// its type; the same one more than once, if need be.
 std::shared_ptr<const Transform> pass_on();
 
 enum class OnError : uint8_t { kDeadLetter, kSkip, kFail };

@@ -15,10 +15,13 @@
 
 namespace wrackline::testing {
 
+constexpr int kNullZone = 100;
+constexpr int kUnknownZone = 101;
+
 struct Record {
   size_t index = 0;
   Millis time = 0;
-  int zone = 0;  // hours east of Greenwich
+  int zone = 0;  // hours east of Greenwich, or one of the above
   std::optional<std::string> key;
   std::optional<int64_t> n;
   std::optional<double> x;
@@ -50,7 +53,7 @@ class WindowOracle {
 
   void record(const Record& record) {
     ++counts.in;
-    if (!record.key) {
+    if (!record.key || record.zone >= kNullZone) {
       ++counts.dead_lettered;
       return;
     }

@@ -43,7 +43,12 @@ Row row_of(const Record& record) {
   row.push_back(record.s ? Scalar(*record.s) : Scalar());
   row.push_back(static_cast<int64_t>(record.index));
   row.push_back(record.index % 3 == 0);
-  row.push_back("Etc/GMT" + std::string(record.zone < 0 ? "+" : "-") + std::to_string(std::abs(record.zone)));
+  if (record.zone == kNullZone)
+    row.push_back(Scalar());
+  else if (record.zone == kUnknownZone)
+    row.push_back(std::string("Nowhere"));
+  else
+    row.push_back("Etc/GMT" + std::string(record.zone < 0 ? "+" : "-") + std::to_string(std::abs(record.zone)));
   row.push_back(m_of(record));
   return row;
 }
@@ -55,8 +60,9 @@ Stream random_stream(std::mt19937_64& random) {
   const bool keyed = below(4) != 0;
   if (keyed) spec.key_columns = {"k"};
   FixedWindow window;
-  window.slide = 1 + below(12);
-  window.size = below(2) ? window.slide : window.slide + below(20);
+  const Millis scale = below(4) == 0 ? 40 : 1;  // few windows, of many records
+  window.slide = scale * (1 + below(12));
+  window.size = below(2) ? window.slide : window.slide + scale * below(20);
   window.offset = below(2 * window.slide - 1) - (window.slide - 1);
   spec.kind = window;
   spec.allowed_lateness = below(3) == 0 ? 0 : below(30);
@@ -133,12 +139,14 @@ Stream random_stream(std::mt19937_64& random) {
   Millis watermark = kMinusInfinity;
   Millis largest = kMinusInfinity;
   const int64_t count = 60 + below(200);
+  const int64_t commit_each = below(3) == 0 ? 150 : 25;  // records
   for (int64_t i = 0; i < count; ++i) {
     now += below(20) == 0 ? below(200) : below(3);
     Record record;
     record.index = static_cast<size_t>(i);
     record.time = now - below(below(4) == 0 ? 40 : 1 + bound);
     record.zone = static_cast<int>(below(3)) * 9 - 7;
+    if (spec.as<CalendarWindow>() && below(20) == 0) record.zone = below(2) ? kNullZone : kUnknownZone;
     const int64_t key = below(keys);
     if (!keyed)
       record.key = "";
@@ -157,7 +165,7 @@ Stream random_stream(std::mt19937_64& random) {
       watermark = largest - bound;
       stream.items.push_back({Item::kMove, {}, watermark});
     }
-    if (below(25) == 0) stream.items.push_back({Item::kCommit, {}, 0});
+    if (below(commit_each) == 0) stream.items.push_back({Item::kCommit, {}, 0});
   }
   if (spec.as<CalendarWindow>()) {  // what was a millisecond is an hour
     constexpr Millis kHour = 3'600'000;
@@ -475,6 +483,66 @@ TEST(WindowOracleTest, RandomStreamsGiveWhatTheRulesSay) {
     if (::testing::Test::HasFailure()) return;
   }
   EXPECT_GT(checked, 100);
+}
+
+// Thousands of rows at once, of which many in a row are of one window.
+TEST(WindowOracleTest, LongBatchesGiveWhatTheRulesSay) {
+  for (uint64_t seed = 20261101; seed < 20261141; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937_64 random(seed);
+    const auto below = [&](int64_t n) { return static_cast<int64_t>(random() % static_cast<uint64_t>(n)); };
+    Stream stream;
+    FixedWindow window;
+    window.slide = 50 + below(1000);
+    window.size = window.slide * (1 + below(3));
+    stream.spec.kind = window;
+    if (below(2)) stream.spec.key_columns = {"k"};
+    stream.spec.allowed_lateness = below(2) * below(100);
+    stream.spec.aggregates = {{"rows", "count", ""}, {"i_list", "collect", "i"}};
+    const Millis bound = below(2) * below(300);
+    const int64_t behind = 1 + below(200);  // one record of so many
+    Millis watermark = kMinusInfinity;
+    for (int64_t i = 0; i < 4000; ++i) {
+      Record record{.index = static_cast<size_t>(i), .time = i / 2, .key = below(2) ? "a" : "b"};
+      if (stream.spec.key_columns.empty()) record.key = "";
+      if (below(behind) == 0) record.time -= below(2 * bound + 20);
+      stream.items.push_back({Item::kRecord, record, 0});
+      if (i / 2 - bound <= watermark) continue;
+      watermark = i / 2 - bound;
+      stream.items.push_back({Item::kMove, {}, watermark});
+    }
+    stream.items.push_back({Item::kMove, {}, kPlusInfinity});
+    stream.items.push_back({Item::kCommit, {}, 0});
+    WindowOracle oracle(stream.spec);
+    for (const Item& item : stream.items) {
+      if (item.kind == Item::kRecord) oracle.record(item.record);
+      if (item.kind == Item::kMove) oracle.move(item.watermark);
+      if (item.kind == Item::kCommit) oracle.commit();
+    }
+    std::vector<std::string> expected;
+    for (const OraclePane& pane : oracle.panes) {
+      std::vector<Record> by_time = pane.records;
+      std::stable_sort(by_time.begin(), by_time.end(),
+                       [](const Record& a, const Record& b) { return a.time < b.time; });
+      std::string text = pane.key + " " + std::to_string(pane.start) + " " + pane.pane + " ";
+      for (const Record& record : by_time) text += std::to_string(record.index) + ",";
+      expected.push_back(std::move(text));
+    }
+    const Answer whole = run(stream, seed, 0, false);
+    std::vector<std::string> got;
+    for (const Output& output : whole.out.main) {
+      Row row = output.row;
+      if (stream.spec.key_columns.empty()) row.insert(row.begin(), Scalar(std::string()));
+      const auto& list = std::get<std::string>(row[6]);
+      got.push_back(std::get<std::string>(row[0]) + " " + std::to_string(std::get<Timestamp>(row[1]).millis) + " " +
+                    std::get<std::string>(row[4]) + " " + list.substr(1, list.size() - 2) + ",");
+    }
+    std::sort(expected.begin(), expected.end());
+    std::sort(got.begin(), got.end());
+    ASSERT_EQ(expected, got);
+    EXPECT_EQ(oracle.late.size(), whole.out.late.size());
+    EXPECT_TRUE(oracle.counts_now() == whole.counts);
+  }
 }
 
 }  // namespace

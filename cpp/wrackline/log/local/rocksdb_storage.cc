@@ -213,7 +213,7 @@ class RocksDbStorage final : public Storage {
   const std::shared_ptr<rocksdb::DB> db_;  // shared with cursors
   // After a failure RocksDB refuses all writes until it is told that the cause may be gone. It then flushes, and if a
   // flush fails while it does, it may wait for ever (10.4.2): so there has to be room first, and what still runs from
-  // before has to end.
+  // before has to end: the pause waits for it, about a second where a flush fails.
   rocksdb::Status resume() {
     rocksdb::Status status = db_->PauseBackgroundWork();
     if (status.ok()) status = db_->ContinueBackgroundWork();

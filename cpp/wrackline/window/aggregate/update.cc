@@ -17,22 +17,24 @@ namespace wrackline {
 // The least and the most of the numbers of one update, found once for `max` and the `arg_max` by the same column.
 class Extremes {
  public:
-  int64_t least(const int64_t* words, size_t count) {
-    if (least_of_ != words) least_ = least_of(words, count);
-    least_of_ = words;
-    return least_;
+  explicit Extremes(size_t count) : count_(count) {}
+  int64_t least(const int64_t* words) {
+    if (least_.words != words) least_ = {words, least_of(words, count_)};
+    return least_.value;
   }
-  int64_t most(const int64_t* words, size_t count) {
-    if (most_of_ != words) most_ = most_of(words, count);
-    most_of_ = words;
-    return most_;
+  int64_t most(const int64_t* words) {
+    if (most_.words != words) most_ = {words, most_of(words, count_)};
+    return most_.value;
   }
 
  private:
-  const int64_t* least_of_ = nullptr;
-  const int64_t* most_of_ = nullptr;
-  int64_t least_ = 0;
-  int64_t most_ = 0;
+  struct Found {
+    const int64_t* words = nullptr;
+    int64_t value = 0;
+  };
+  size_t count_;
+  Found least_;
+  Found most_;
 };
 
 // Rows of one update, with where their cells are.
@@ -43,8 +45,8 @@ struct UpdateTarget {
   uint8_t* const* cells;
   const Millis* times;
   bool one_entry;  // all cells are the same: the whole stream's, or those of a frequent key
-  bool in_a_row;   // and so are the rows, one after the other
-  mutable Extremes extremes = {};
+  bool in_a_row;   // and the rows follow one another: rows[i] is rows[0] + i
+  mutable Extremes extremes = Extremes(count);
 };
 
 namespace {
@@ -142,12 +144,10 @@ void update_fixed(const Part& part, const Target& target, const Column& column) 
       return change_each<DoubleDouble>(target, at, floats,
                                        [](DoubleDouble sum, double value) { return add(sum, value); });
     case PartKind::kMinInteger:
-      if (words != nullptr)
-        return one([&](int64_t held) { return std::min(held, target.extremes.least(words, target.count)); });
+      if (words != nullptr) return one([&](int64_t held) { return std::min(held, target.extremes.least(words)); });
       return change_each<int64_t>(target, at, integers, [](int64_t a, int64_t b) { return std::min(a, b); });
     case PartKind::kMaxInteger:
-      if (words != nullptr)
-        return one([&](int64_t held) { return std::max(held, target.extremes.most(words, target.count)); });
+      if (words != nullptr) return one([&](int64_t held) { return std::max(held, target.extremes.most(words)); });
       return change_each<int64_t>(target, at, integers, [](int64_t a, int64_t b) { return std::max(a, b); });
     case PartKind::kMinFloat: return change_each<double>(target, at, floats, lower);
     case PartKind::kMaxFloat: return change_each<double>(target, at, floats, higher);
@@ -311,10 +311,9 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
   // Most rows are no better than what is held: a look at two numbers.
   const int64_t* words = by.int64s();
   const bool low = part.kind == PartKind::kArgMin;
-  if (const int64_t* const in_a_row = words_in_a_row(target, by)) {
+  if (const int64_t* const first = words_in_a_row(target, by)) {
     const auto held = load_cell<ArgCell>(target.cells[0] + part.offset);
-    const bool worse = low ? target.extremes.least(in_a_row, target.count) > held.by
-                           : target.extremes.most(in_a_row, target.count) < held.by;
+    const bool worse = low ? target.extremes.least(first) > held.by : target.extremes.most(first) < held.by;
     if (worse && held.mark != ArgCell::kNone) return;
   }
   each(target, by, [&](size_t i, int64_t row) {
@@ -329,6 +328,7 @@ void update_arg(const Part& part, const Target& target, const Batch& batch, Pool
 
 void Aggregates::put(const Batch& batch, const KeyPacker& keys, const uint32_t* rows, size_t count, KeyTable& table,
                      std::vector<Pool>& pools) const {
+  if (count == 0) return;
   if (put_at_once(batch, [&](const auto& put_row) { table.each(keys, rows, count, put_row); })) return;
   std::array<uint32_t, KeyTable::kBlock> ids;
   const auto blocks = [&](auto put_block) {

@@ -105,16 +105,15 @@ void SliceStep::scan(Emitter& out) {
   fast_.assign(zones == nullptr ? 1 : calendar_->place_count() + 1, Fast());  // the last one: of no zone
   quiet_ = {};
   size_t scanned = 0;
-  // Rows up to the next move are judged by the same watermark.
+  // Rows up to the next move are judged by the same watermark. scan_run() may go beyond it.
+  const auto next_stop = [&] {
+    return move_ < batch.moves.size() ? std::min(batch.moves[move_].position, batch.length) : batch.length;
+  };
   for (;;) {
-    bool more_moves = move_ < batch.moves.size();
-    int64_t stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
-    for (; row_ < stop; ++row_) {
+    for (; row_ < next_stop(); ++row_) {
       if (!each_alone) {
-        scanned += scan_run(scanned);
-        more_moves = move_ < batch.moves.size();
-        stop = more_moves ? std::min(batch.moves[move_].position, batch.length) : batch.length;
-        if (row_ == stop) break;
+        scanned += scan_run(zones, scanned);
+        if (row_ >= next_stop()) break;
       }
       const Fast& of = zones == nullptr || zones[row_] < 0 ? fast_.back() : fast_[static_cast<size_t>(zones[row_])];
       const bool fast = static_cast<uint64_t>(times[row_]) - static_cast<uint64_t>(of.start) < of.length &&
@@ -127,7 +126,7 @@ void SliceStep::scan(Emitter& out) {
       scan_row_groups_[scanned++] = group_;
       ++scan_groups_[group_].count;
     }
-    if (!more_moves) break;
+    if (move_ == batch.moves.size()) break;
     const Millis watermark = batch.moves[move_++].watermark;
     if (watermark <= watermark_) continue;
     if (watermark >= boundary_) {
@@ -154,7 +153,7 @@ namespace {
 
 // The first of times[begin .. stop) that is not in [start, end).
 int64_t first_outside(const Millis* times, int64_t begin, int64_t stop, Millis start, Millis end) {
-  constexpr int64_t kFew = 16;  // of short runs not more than that is looked at in vain
+  constexpr int64_t kFew = 16;  // shorter runs end without a look at a whole block
   constexpr int64_t kBlock = 64;
   const auto inside = [=](int64_t i) { return times[i] >= start && times[i] < end; };
   for (const int64_t few = std::min(stop, begin + kFew); begin < few; ++begin) {
@@ -172,8 +171,8 @@ int64_t first_outside(const Millis* times, int64_t begin, int64_t stop, Millis s
 }  // namespace
 
 // Takes rows from here on that lie in one slice with the row that was judged last, of their zone if they have one,
-// beyond moves at which nothing fires; returns how many.
-size_t SliceStep::scan_run(size_t scanned) {
+// beyond moves at which nothing fires, which it passes; returns how many.
+size_t SliceStep::scan_run(const int32_t* zones, size_t scanned) {
   const Batch& batch = *batch_;
   if (quiet_.boundary != boundary_) {
     const auto fires = std::lower_bound(batch.moves.begin() + static_cast<ptrdiff_t>(move_), batch.moves.end(),
@@ -182,7 +181,7 @@ size_t SliceStep::scan_run(size_t scanned) {
               fires == batch.moves.end() ? batch.length : std::min(fires->position, batch.length)};
   }
   const int64_t begin = row_;
-  row_ = calendar_ && calendar_->places() != nullptr ? take_zoned(calendar_->places(), scanned) : take_run(scanned);
+  row_ = zones != nullptr ? take_zoned(zones, scanned) : take_run(scanned);
   if (row_ == begin) return 0;
   for (; move_ < quiet_.moves && batch.moves[move_].position <= row_; ++move_) {
     if (batch.moves[move_].watermark > watermark_) pass(batch.moves[move_].watermark);

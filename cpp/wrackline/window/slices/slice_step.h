@@ -90,7 +90,7 @@ class SliceStep final : public Step {
 
   // Rows (slice_step.cc).
   void scan(Emitter& out);
-  size_t scan_run(size_t scanned);
+  size_t scan_run(const int32_t* zones, size_t scanned);
   int64_t take_run(size_t scanned);
   int64_t take_zoned(const int32_t* zones, size_t scanned);
   void pass(Millis watermark);
@@ -178,7 +178,7 @@ class SliceStep final : public Step {
     size_t count = 0;
   };
   Buffer<uint32_t> scan_rows_;
-  Buffer<uint32_t> scan_row_groups_;  // all 0 between scans
+  Buffer<uint32_t> scan_row_groups_;  // all 0 between scans, and behind the rows of the current one
   std::vector<ScanGroup> scan_groups_;
   std::vector<size_t> scan_places_;
   Buffer<uint32_t> sorted_rows_;

@@ -610,7 +610,7 @@ TEST(SessionOracleTest, RandomStreamsGiveWhatTheRulesSay) {
       EXPECT_SCALAR(Scalar(oracle.late[i].late_by), row[5]);
       EXPECT_SCALAR(Scalar(Timestamp{oracle.late[i].watermark}), row[6]);
     }
-    check_few(stream, whole, seed);
+    if (seed % 4 == 0) check_few(stream, whole, seed);
     // However the stream is cut, and whatever restarts, nothing else comes out.
     for (const int cut_every : {1, 7}) {
       const Answer other = run(stream, seed, cut_every, true);
